@@ -1,0 +1,3 @@
+from source_microsoft_graph.source import SourceMicrosoftGraph
+
+__all__ = ["SourceMicrosoftGraph"]

@@ -1,0 +1,116 @@
+"""One app-only access token, shared by every stream and worker of a sync.
+
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import threading
+from typing import Any
+
+import orjson
+import requests
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+from msal import ConfidentialClientApplication
+from requests.auth import AuthBase
+
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused
+from source_microsoft_graph.pacing import ATTEMPTS, Pacer, backoff
+
+_RENEW_EARLY = 5 * 60
+_TIMEOUT = 30
+_ENTRA_CODE = re.compile(r"AADSTS(\d+)")
+
+
+class GraphAuth(AuthBase):
+    """Puts the token on each request. Fetched on first use, renewed before it expires, once for all threads."""
+
+    def __init__(self, config: Config, pacer: Pacer) -> None:
+        self._config = config
+        self._pacer = pacer
+        self._lock = threading.Lock()
+        self._http_cache: dict[str, Any] = {}
+        self._app: ConfidentialClientApplication | None = None
+        self._token = ""
+        self._renew_at = 0.0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token()}"
+        return request
+
+    def token(self) -> str:
+        """Raises `SignInRefused` where Entra says no, `GraphUnreachable` where it does not answer."""
+        with self._lock:
+            if self._pacer.now() >= self._renew_at:
+                self._fetch()
+            return self._token
+
+    def renew(self, refused: requests.PreparedRequest) -> None:
+        """Replace the token Graph refused, unless another worker already has."""
+        with self._lock:
+            if refused.headers.get("Authorization") == f"Bearer {self._token}":
+                if self._app:
+                    self._app.remove_tokens_for_client()
+                self._fetch()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The application permissions the token carries; empty where it cannot be read.
+
+        Microsoft asks clients not to depend on a token's inside, so roles only explain a refusal of Graph's and
+        never replace asking.
+        """
+        try:
+            payload = self.token().split(".")[1]
+            claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (IndexError, binascii.Error, orjson.JSONDecodeError):
+            return frozenset()
+        return frozenset(claims.get("roles") or ())
+
+    def _fetch(self) -> None:
+        answer = self._ask_entra()
+        if "access_token" not in answer:
+            raise SignInRefused(self._explain(str(answer.get("error_description") or answer.get("error") or answer)))
+        self._token = answer["access_token"]
+        add_to_secrets(self._token)
+        lifetime = float(answer["expires_in"])
+        self._renew_at = self._pacer.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
+
+    def _ask_entra(self) -> dict[str, Any]:
+        for attempt in range(1, ATTEMPTS + 1):
+            # msal answers from this cache for a minute after a failure, so every retry would see the same one.
+            self._http_cache.clear()
+            try:
+                self._app = self._app or self._application()
+                answer: dict[str, Any] = self._app.acquire_token_for_client(scopes=[self._config.scope])
+                return answer
+            except ValueError as refusal:  # how msal reports a tenant it cannot discover
+                raise SignInRefused(self._explain(str(refusal))) from None
+            except requests.RequestException as error:
+                lasting = error
+            if attempt < ATTEMPTS:
+                self._pacer.sleep(backoff(attempt))
+        raise GraphUnreachable(
+            f"No token could be had from {self._config.cloud.login_host} in {ATTEMPTS} attempts: {lasting}"
+        )
+
+    def _application(self) -> ConfidentialClientApplication:
+        return ConfidentialClientApplication(
+            self._config.credentials.client_id,
+            client_credential=self._config.credentials.client_secret,
+            authority=f"https://{self._config.cloud.login_host}/{self._config.tenant_id}",
+            # Instance discovery would ask login.microsoftonline.com about the other clouds' hosts.
+            instance_discovery=False,
+            timeout=_TIMEOUT,
+            http_cache=self._http_cache,
+        )
+
+    def _explain(self, description: str) -> str:
+        code = _ENTRA_CODE.search(description)
+        meaning = SIGN_IN.get(int(code[1])) if code else None
+        first_line = description.splitlines()[0]
+        return f"Sign-in failed: {meaning}. Entra says: {first_line}" if meaning else f"Sign-in failed: {first_line}"

@@ -1,0 +1,277 @@
+"""The one way from a stream's declarations to its rows."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+import requests
+from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams.http import HttpStream
+
+from source_microsoft_graph.client import Ask
+from source_microsoft_graph.errors import (
+    UNKNOWN,
+    Action,
+    GraphUnavailable,
+    Known,
+    SignInRefused,
+    StreamRefused,
+    body_of,
+    describe,
+)
+from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.records import camel_case, row
+from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.sync import Sync
+
+Slice = Mapping[str, Any]
+
+PLACEHOLDER = re.compile(r"{(\w+)}")
+_NOT_SELECTED = {"odata_type"}
+
+
+class GraphStream(HttpStream, ABC):
+    """A collection of Graph's, read to its last page.
+
+    A stream is a class whose body is declarations; after `__init__` it never changes, for one stream object
+    serves many partitions at once. What changes during a read lives in a `Listing` or in the `Sync`.
+    """
+
+    path_template: ClassVar[str]
+    """Below the version; a placeholder names the slice's key and the column stamped on each row."""
+
+    service: ClassVar[Service]
+    """Whose throttling limits apply."""
+
+    permissions: ClassVar[tuple[str, ...]]
+    """Application permissions, any of which suffices; the first is the one the documentation asks for."""
+
+    least_permission: ClassVar[str | None] = None
+    """The least permission where the documented one grants more than this stream needs."""
+
+    primary_key: str | list[str] = "id"
+
+    page_size: int | None = 999
+    """The most rows Graph serves in a page; None where it refuses `$top`."""
+
+    query: ClassVar[Mapping[str, str]] = {}
+    """Fixed OData options."""
+
+    selects: ClassVar[bool] = False
+    """Whether the schema's properties must be asked for by name, because Graph leaves most out by default."""
+
+    repeats: ClassVar[bool] = False
+    """Whether one listing may hold the same object more than once."""
+
+    shared: ClassVar[bool] = False
+    """Whether several listings hold the same object, which is then emitted for the first of them alone."""
+
+    # HttpStream has a state setter, which makes the CDK treat it as resumable and read it page by page in a
+    # checkpoint loop that a stream with its own read_records never ends.
+    is_resumable = False
+
+    def __init__(self, sync: Sync, *, keys_only: bool = False, **kwargs: Any) -> None:
+        """`keys_only` makes a listing of parents: the key is all that is asked for."""
+        self.sync = sync
+        self.keys_only = keys_only
+        # A listing of parents that fails takes its children with it, not the stream of the same name.
+        self.reading = (type(self), keys_only)
+        super().__init__(authenticator=sync.auth, **kwargs)
+
+    @property
+    def url_base(self) -> str:
+        return f"https://{self.sync.config.cloud.graph_host}/v1.0/"
+
+    @property
+    def of_one_object(self) -> bool:
+        """Whether each listing belongs to one parent, so that a refusal may be that parent's alone."""
+        return bool(PLACEHOLDER.search(self.path_template))
+
+    @property
+    def parent_columns(self) -> tuple[str, ...]:
+        """The slice's keys stamped on each row: those that are part of the primary key."""
+        key = [self.primary_key] if isinstance(self.primary_key, str) else self.primary_key
+        return tuple(name for name in PLACEHOLDER.findall(self.path_template) if name in key)
+
+    def parent_streams(self) -> Iterable[GraphStream]:
+        """The streams whose keys this one needs before it can ask for anything."""
+        return ()
+
+    def lacking(self, roles: frozenset[str]) -> list[str]:
+        """The permissions to grant before this stream can be read, its parents' included."""
+        lacking = [] if roles.intersection(self.permissions) else [self.permissions[0]]
+        for parent in self.parent_streams():
+            lacking += parent.lacking(roles)
+        return sorted(set(lacking))
+
+    # The path of a row, in order: slice, request, page, rows.
+
+    def ids(self) -> Iterable[str]:
+        """The id of every object listed, read once a sync however many children ask."""
+        return self.sync.shared(type(self), self._list_ids)
+
+    def _list_ids(self) -> Iterator[str]:
+        for stream_slice in self.stream_slices(sync_mode=SyncMode.full_refresh):
+            for record in self.read_records(SyncMode.full_refresh, stream_slice=stream_slice):
+                yield record["id"]
+
+    def read_records(
+        self,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
+        stream_slice: Slice | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+    ) -> Iterable[dict[str, Any]]:
+        for record in self.rows(self.path(stream_slice=stream_slice), stream_slice or {}):
+            if not self.shared or self.sync.first_sight(self.reading, record["id"]):
+                yield record
+
+    def rows(self, path: str, stream_slice: Slice) -> Generator[dict[str, Any], None, bool]:
+        """Every row of one collection; True if it was read to its end, False if its object was skipped."""
+        listing = Listing(self.select_ladder(), self.top(), repeats=self.repeats)
+        while not self.sync.has_given_up(self.reading):
+            ask = Ask(listing.link or self.first_page(path, listing), self.service, listing.may_shrink)
+            response, known = self._get(ask, stream_slice)
+            if known.action is Action.READ:
+                yield from listing.unread(self.parse_response(response, stream_slice=stream_slice))
+                token = self.next_page_token(response)
+                if not token:
+                    self.sync.object_read(self.reading)
+                    return True
+                listing.advance(token["link"])
+            elif self._suspects_select(listing, known, response):
+                dropped = listing.select_less()
+                self.logger.warning(
+                    f"{self.name}: Graph refuses to list all properties, so these are left out and stay empty: "
+                    f"{', '.join(dropped)}. {describe(response)}"
+                )
+            elif not listing.adapt(known):
+                self._settle(stream_slice, response, known)
+                break
+        return False
+
+    def path(
+        self,
+        *,
+        stream_state: Mapping[str, Any] | None = None,
+        stream_slice: Slice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> str:
+        if next_page_token:
+            return str(next_page_token["link"])
+        return self.path_template.format(**{key: quoted(value) for key, value in (stream_slice or {}).items()})
+
+    def probe(self) -> None:
+        """Ask for one row; raises what reading would raise."""
+        listing = Listing([("id",) if self.selects else ()], self.page_size and 1, repeats=False)
+        response, known = self._get(Ask(self.first_page(self.path(), listing), self.service), {})
+        if known.action is not Action.READ:
+            self._settle({}, response, known)
+
+    def first_page(self, path: str, listing: Listing) -> str:
+        """The URL of a listing's first page; the links to the others carry the same options in Graph's own form."""
+        options = dict(self.query)
+        if listing.page_size is not None:
+            options["$top"] = str(listing.page_size)
+        if listing.select:
+            options["$select"] = ",".join(listing.select)
+        return f"{self.url_base}{path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
+
+    def top(self) -> int | None:
+        return None if self.page_size is None else min(self.sync.config.page_size, self.page_size)
+
+    def select_ladder(self) -> list[tuple[str, ...]]:
+        """The sets of properties to ask for, most first: the whole schema, the part of it every tenant serves,
+        and Graph's default.
+
+        One property that Graph will not list fails the whole request, and which those are depends on the tenant.
+        """
+        if not self.selects:
+            return [()]
+        if self.keys_only:
+            return [("id",), ()]
+        columns: Mapping[str, Any] = self.get_json_schema()["properties"]
+        everything = [name for name in columns if name not in _NOT_SELECTED]
+        proven = [name for name in everything if columns[name].get("select") != "optional"]
+        ladder = [tuple(map(camel_case, names)) for names in (everything, proven)]
+        return [*dict.fromkeys(ladder), ()]
+
+    def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
+        """An empty page is not the last one: the last one is the page without a link."""
+        link = body_of(response).get("@odata.nextLink")
+        return {"link": link} if link else None
+
+    def parse_response(
+        self,
+        response: requests.Response,
+        *,
+        stream_state: Mapping[str, Any] | None = None,
+        stream_slice: Slice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> Iterable[dict[str, Any]]:
+        parents = {column: (stream_slice or {})[column] for column in self.parent_columns}
+        for entity in body_of(response)["value"]:
+            # The CDK takes an empty record for the end of the sync.
+            if entity:
+                record = row(entity)
+                record.update(parents)
+                yield record
+
+    # What a refusal means, to this stream and for this slice.
+
+    def _get(self, ask: Ask, stream_slice: Slice) -> tuple[requests.Response, Known]:
+        try:
+            return self.sync.client.get(ask)
+        except GraphUnavailable as error:
+            self.sync.object_failed(self.reading)
+            raise GraphUnavailable(f"{self._label(stream_slice)}: {error}") from None
+
+    def _suspects_select(self, listing: Listing, known: Known, response: requests.Response) -> bool:
+        """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
+        return listing.may_select_less and not known.precise and (response.status_code != 403 or self._is_permitted())
+
+    def _is_permitted(self) -> bool:
+        return bool(self.sync.auth.roles.intersection(self.permissions))
+
+    def _settle(self, stream_slice: Slice, response: requests.Response, known: Known) -> None:
+        """Skip the object, or raise what ends its slice, the stream or the sync."""
+        action = known.action
+        if action is Action.DENY:
+            action = Action.SKIP if self._is_permitted() else Action.FAIL
+        refusal = f"{self._advice(response, known)} {describe(response)}"
+        if not self.of_one_object:
+            if action is Action.RENEW:
+                raise self.sync.client.fail(SignInRefused(refusal))
+            raise StreamRefused(f"{self.name}: {refusal}")
+        if action in (Action.SKIP, Action.CORRUPT):
+            self.sync.skipped.add(self.name, _object(stream_slice), known, response)
+        elif action in (Action.RESTART, Action.UNPAGE) or known is UNKNOWN:
+            self.sync.object_failed(self.reading)
+            raise StreamRefused(f"{self._label(stream_slice)}: {refusal}")
+        elif self.sync.give_up(self.reading):
+            raise StreamRefused(f"{self.name}: {refusal}")
+
+    def _advice(self, response: requests.Response, known: Known) -> str:
+        if response.status_code != 403 or self._is_permitted():
+            return known.meaning
+        return (
+            f"Grant the application permission {self.permissions[0]} to app "
+            f"{self.sync.config.credentials.client_id} in the Microsoft Entra admin center (App registrations > "
+            f"API permissions > Microsoft Graph > Application permissions) and give admin consent."
+        )
+
+    def _label(self, stream_slice: Slice) -> str:
+        return f"{self.name} of {_object(stream_slice)}" if stream_slice else self.name
+
+
+def quoted(identifier: str) -> str:
+    """An id as part of a path. Ids hold no slash; a prefix of a path may."""
+    return quote(identifier, safe="/:@!,=")
+
+
+def _object(stream_slice: Slice) -> str:
+    return ", ".join(f"{key.removesuffix('_id')} {value or '(root)'}" for key, value in stream_slice.items())

@@ -1,0 +1,92 @@
+"""One pass over one collection of Graph's, from its first page to its last."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from source_microsoft_graph.errors import Action, Known, ProtocolBroken
+
+_SMALLER = 4
+"""How many times fewer rows are asked for after a page was too much for Graph."""
+
+
+class Listing:
+    """Where a listing stands, and what it may still try when Graph refuses to go on.
+
+    Page tokens expire, `$select` and `$top` get refused, pages prove too large. Each of these means reading the
+    collection again from its first page, and a row already emitted must not be emitted again. A page token is
+    followed as Graph wrote it: https://learn.microsoft.com/graph/paging
+    """
+
+    def __init__(self, selects: Sequence[tuple[str, ...]], page_size: int | None, *, repeats: bool) -> None:
+        """`selects` are the sets of properties to ask for, each smaller than the one before; an empty one asks
+        for Graph's default properties. `repeats` says that Graph may list one object twice."""
+        self.link: str | None = None
+        self.page_size = page_size
+        self._selects = list(selects)
+        self._emitted = array("q")
+        self._known: set[int] | None = set() if repeats else None
+        self._emitted_at_restart = -1
+        self._followed: set[int] = set()
+
+    @property
+    def select(self) -> tuple[str, ...]:
+        return self._selects[0]
+
+    @property
+    def may_select_less(self) -> bool:
+        return self.link is None and len(self._selects) > 1
+
+    @property
+    def may_shrink(self) -> bool:
+        return self.page_size is not None and self.page_size > 1
+
+    def advance(self, link: str) -> None:
+        """Move on to the next page, empty or not. Raises where Graph would have us read in circles."""
+        if hash(link) in self._followed:
+            raise ProtocolBroken("Graph sent a link to a page of the same listing that was read before.")
+        self._followed.add(hash(link))
+        self.link = link
+
+    def adapt(self, known: Known) -> bool:
+        """Prepare to read again from the first page in the way this answer asks for; False if there is none."""
+        match known.action:
+            case Action.RESTART if self.link is not None and len(self._emitted) > self._emitted_at_restart:
+                self._emitted_at_restart = len(self._emitted)
+            case Action.SHRINK | Action.CORRUPT if self.page_size is not None and self.page_size > 1:
+                self.page_size = max(1, self.page_size // _SMALLER)
+            case Action.UNPAGE if self.page_size is not None:
+                self.page_size = None
+            case _:
+                return False
+        self._start_again()
+        return True
+
+    def select_less(self) -> tuple[str, ...]:
+        """Ask for the next smaller set of properties; returns the ones left out."""
+        dropped, kept = self._selects[0], self._selects[1]
+        del self._selects[0]
+        self._start_again()
+        return tuple(name for name in dropped if name not in kept)
+
+    def unread(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The rows not emitted by this listing before.
+
+        What was emitted is kept as an eight-byte hash a row. An object that changed while it was listed has a
+        new eTag and is a new row: the later one holds.
+        """
+        for row in rows:
+            mark = hash((row.get("id"), row.get("e_tag")))
+            if self._known is not None:
+                if mark in self._known:
+                    continue
+                self._known.add(mark)
+            self._emitted.append(mark)
+            yield row
+
+    def _start_again(self) -> None:
+        self.link = None
+        self._followed.clear()
+        self._known = (self._known or set()).union(self._emitted)
