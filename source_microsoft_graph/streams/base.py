@@ -146,8 +146,8 @@ class GraphStream(HttpStream, ABC):
             elif self._suspects_select(listing, known, response):
                 dropped = listing.select_less()
                 self.logger.warning(
-                    f"{self.name}: Graph refuses to list all properties, so these are left out and stay empty: "
-                    f"{', '.join(dropped)}. {describe(response)}"
+                    f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
+                    f"stay empty: {', '.join(dropped)}. {describe(response)}"
                 )
             elif not listing.adapt(known):
                 self._settle(stream_slice, response, known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import requests
 from airbyte_cdk.models import SyncMode
 
 from source_microsoft_graph.pacing import Service
@@ -60,3 +61,15 @@ class DriveItems(ChildStream):
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     repeats = True
+
+    # A delta query may name items that are gone, in its first round too. They are no part of what there is.
+    def parse_response(
+        self,
+        response: requests.Response,
+        *,
+        stream_state: Mapping[str, Any] | None = None,
+        stream_slice: Slice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> Iterable[dict[str, Any]]:
+        items = super().parse_response(response, stream_slice=stream_slice)
+        return (item for item in items if item.get("deleted") is None)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests_mock
+
+from source_microsoft_graph.pacing import Pacer
+from unit_tests.graph_api import FakeGraph
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(Pacer, "now", lambda _: clock.now())
+    monkeypatch.setattr(Pacer, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr("source_microsoft_graph.pacing.random.uniform", lambda low, high: high)
+    return clock
+
+
+@pytest.fixture
+def graph() -> Iterator[FakeGraph]:
+    with requests_mock.Mocker() as mocker:
+        yield FakeGraph(mocker)

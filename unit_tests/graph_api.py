@@ -1,0 +1,145 @@
+"""Graph at the wire, for tests: what it answers, and one way to read through it.
+
+    graph.lists("users", [a_user("1")], [], [a_user("2")])     three pages, the middle one empty
+    graph.answers("groups/g1/members", an_error(404, "Request_ResourceNotFound"))
+    output = read("users", graph)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import requests_mock
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
+from airbyte_cdk.test.catalog_builder import CatalogBuilder, ConfiguredAirbyteStreamBuilder
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+from airbyte_cdk.test.entrypoint_wrapper import read as run_read
+
+from source_microsoft_graph import SourceMicrosoftGraph
+from source_microsoft_graph.streams import STREAMS
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+CONFIG = {"tenant_id": TENANT, "client_id": "the-client", "client_secret": "the-secret-value"}
+LOGIN = f"https://login.microsoftonline.com/{TENANT}"
+GRAPH = "https://graph.microsoft.com/v1.0/"
+EVERY_PERMISSION = sorted({stream.permissions[0] for stream in STREAMS})
+
+Answer = Mapping[str, Any]
+"""Keyword arguments of requests-mock: status_code, json, content, headers, exc."""
+
+
+def a_page(*entities: Mapping[str, Any], link: str | None = None) -> Answer:
+    return {"json": {"value": list(entities)} | ({"@odata.nextLink": link} if link else {})}
+
+
+def an_error(status: int, code: str, message: str = "No.", inner: str = "", headers: Answer | None = None) -> Answer:
+    inner_error = {"request-id": "a-request-id"} | ({"code": inner} if inner else {})
+    body = {"error": {"code": code, "message": message, "innerError": inner_error}}
+    return {"status_code": status, "json": body, "headers": headers or {}}
+
+
+def throttled(seconds: str | None = None) -> Answer:
+    return an_error(429, "TooManyRequests", headers={"Retry-After": seconds} if seconds else {})
+
+
+def a_token(roles: Sequence[str], serial: int = 1) -> str:
+    def part(claims: Mapping[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part({'roles': list(roles), 'serial': serial})}.signature"
+
+
+class FakeGraph:
+    """A sign-in service and a Graph that know exactly what a test told them; anything else is an error."""
+
+    def __init__(self, mocker: requests_mock.Mocker) -> None:
+        self._mocker = mocker
+        mocker.get(
+            f"{LOGIN}/v2.0/.well-known/openid-configuration",
+            json={
+                "issuer": f"{LOGIN}/v2.0",
+                "authorization_endpoint": f"{LOGIN}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{LOGIN}/oauth2/v2.0/token",
+            },
+        )
+        self.grants(*EVERY_PERMISSION)
+
+    def grants(self, *roles: str) -> None:
+        """Issue a new token each time one is asked for, with these application permissions."""
+        tokens = [
+            {"json": {"access_token": a_token(roles, serial), "expires_in": 3600, "token_type": "Bearer"}}
+            for serial in range(1, 50)
+        ]
+        self.signs_in(*tokens)
+
+    def signs_in(self, *answers: Answer) -> None:
+        self._mocker.post(f"{LOGIN}/oauth2/v2.0/token", list(answers))
+
+    def lists(self, path: str, *pages: Sequence[Mapping[str, Any]]) -> None:
+        """Serve these pages, each linked to the next."""
+        links = [f"{GRAPH}{path}?$skiptoken=page-{number}" for number in range(2, len(pages) + 1)]
+        for number, page in enumerate(pages):
+            following = links[number] if number < len(links) else None
+            here = path if number == 0 else links[number - 1].removeprefix(GRAPH)
+            self.answers(here, a_page(*page, link=following))
+
+    def answers(self, path: str, *answers: Answer) -> None:
+        """Serve these answers one after another, the last one for ever."""
+        self._mocker.get(f"{GRAPH}{path}", list(answers))
+
+    @property
+    def asked(self) -> list[str]:
+        """What Graph was asked, below the version and decoded, in order."""
+        history = (request for request in self._mocker.request_history if request.url.startswith(GRAPH))
+        return [unquote(request.url.removeprefix(GRAPH)) for request in history]
+
+    @property
+    def tokens(self) -> list[str]:
+        """The token each of these requests carried."""
+        history = (request for request in self._mocker.request_history if request.url.startswith(GRAPH))
+        return [request.headers["Authorization"].removeprefix("Bearer ") for request in history]
+
+    @property
+    def sign_ins(self) -> int:
+        return sum(request.url.endswith("/token") for request in self._mocker.request_history)
+
+
+def a_catalog(*names: str) -> ConfiguredAirbyteCatalog:
+    builder = CatalogBuilder()
+    for name in names:
+        builder = builder.with_stream(
+            ConfiguredAirbyteStreamBuilder().with_name(name).with_sync_mode(SyncMode.full_refresh)
+        )
+    return builder.build()
+
+
+def read(*names: str, config: Mapping[str, Any] = CONFIG, fails: bool = False) -> EntrypointOutput:
+    """Read these streams through the CDK's own entry point; `fails` says that the exit code is not 0."""
+    return run_read(SourceMicrosoftGraph(), config, a_catalog(*names), expecting_exception=fails)
+
+
+def rows(output: EntrypointOutput, stream: str | None = None) -> list[Mapping[str, Any]]:
+    records = (message.record for message in output.records)
+    return [record.data for record in records if record and stream in (None, record.stream)]
+
+
+def statuses(output: EntrypointOutput, stream: str) -> list[str]:
+    return [status.value for status in output.get_stream_statuses(stream)]
+
+
+def warnings(output: EntrypointOutput) -> list[str]:
+    return [message.log.message for message in output.logs if message.log and message.log.level.value == "WARN"]
+
+
+def errors(output: EntrypointOutput) -> dict[str | None, str]:
+    """The message of each error by stream; None for the closing one."""
+    found: dict[str | None, str] = {}
+    for message in output.errors:
+        error = message.trace.error if message.trace else None
+        if error:
+            found[error.stream_descriptor.name if error.stream_descriptor else None] = error.message
+    return found

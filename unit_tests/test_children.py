@@ -1,0 +1,151 @@
+"""Streams below other streams: whose rows they are, which parents are read, what is met twice."""
+
+from __future__ import annotations
+
+from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, read, rows, statuses, warnings
+
+
+def keys(output, *columns: str) -> list[tuple[str, ...]]:  # type: ignore[no-untyped-def]
+    return sorted(tuple(row[column] for column in columns) for row in rows(output))
+
+
+def test_a_child_carries_its_parent(graph: FakeGraph) -> None:
+    """The id of the parent stands in the column that the path's placeholder names."""
+    graph.lists("directoryRoles", [{"id": "r1"}, {"id": "r2"}])
+    graph.lists("directoryRoles/r1/members", [{"id": "m", "@odata.type": "#microsoft.graph.user"}])
+    graph.lists("directoryRoles/r2/members", [])
+
+    assert rows(read("directory_role_member")) == [
+        {"id": "m", "odata_type": "#microsoft.graph.user", "role_id": "r1"},
+    ]
+
+
+def test_every_page_of_parents_is_read(graph: FakeGraph) -> None:
+    """A parent's listing pages like any other, over empty pages too."""
+    graph.lists("groups", [{"id": "g1"}], [], [{"id": "g2"}])
+    graph.lists("groups/g1/members", [{"id": "m1"}])
+    graph.lists("groups/g2/members", [{"id": "m2"}], [], [{"id": "m3"}])
+
+    assert keys(read("group_member"), "group_id", "id") == [("g1", "m1"), ("g2", "m2"), ("g2", "m3")]
+
+
+def test_teams_are_the_groups_graph_marks_as_such(graph: FakeGraph) -> None:
+    """Children of teams list the filtered groups by their ids, and a team never set up is skipped and named."""
+    graph.lists("groups", [{"id": "t1"}, {"id": "t2"}])
+    graph.lists("teams/t1/channels", [{"id": "c"}])
+    graph.answers("teams/t2/channels", an_error(404, "NotFound", "No team found with Group Id t2"))
+
+    output = read("channels")
+
+    assert graph.asked[0] == ("groups?$filter=resourceProvisioningOptions/Any(x:x eq 'Team')&$top=999&$select=id")
+    assert keys(output, "team_id", "id") == [("t1", "c")]
+    assert statuses(output, "channels")[-1] == "COMPLETE"
+    assert [warning.split(".")[0] for warning in warnings(output)] == [
+        "channels: skipped team t2",
+        "channels: 1 skipped in all",
+    ]
+
+
+def test_a_chat_of_many_users_is_one_row(graph: FakeGraph) -> None:
+    """Graph lists a chat under each of its members; it is emitted once, and read once for its messages."""
+    graph.lists("users", [{"id": "u1"}, {"id": "u2"}])
+    graph.lists("users/u1/chats", [{"id": "19:a@thread.v2"}, {"id": "19:b@thread.v2"}])
+    graph.lists("users/u2/chats", [{"id": "19:b@thread.v2"}, {"id": "19:c@thread.v2"}])
+    for name in "abc":
+        graph.lists(f"chats/19:{name}@thread.v2/messages", [{"id": name}])
+
+    assert keys(read("chats"), "id") == [("19:a@thread.v2",), ("19:b@thread.v2",), ("19:c@thread.v2",)]
+    assert keys(read("chat_messages"), "id") == [("a",), ("b",), ("c",)]
+    assert keys(read("chats", "chat_messages"), "id")[:2] == [("19:a@thread.v2",), ("19:b@thread.v2",)]
+
+
+def test_contacts_of_every_folder(graph: FakeGraph) -> None:
+    """The default folder, the others, and those nested in them, over an empty page of folders."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("users/u/contacts", [{"id": "default"}])
+    graph.lists("users/u/contactFolders", [{"id": "f1="}], [], [{"id": "f2="}])
+    graph.lists("users/u/contactFolders/f1=/contacts", [{"id": "in-f1"}])
+    graph.lists("users/u/contactFolders/f2=/contacts", [], [{"id": "in-f2"}])
+    graph.lists("users/u/contactFolders/f1=/childFolders", [{"id": "f3="}])
+    graph.lists("users/u/contactFolders/f2=/childFolders", [])
+    graph.lists("users/u/contactFolders/f3=/contacts", [{"id": "in-f3"}])
+    graph.lists("users/u/contactFolders/f3=/childFolders", [])
+
+    assert keys(read("contacts"), "id", "user_id") == [
+        ("default", "u"),
+        ("in-f1", "u"),
+        ("in-f2", "u"),
+        ("in-f3", "u"),
+    ]
+
+
+def test_a_user_without_mailbox_is_asked_for_contacts_once(graph: FakeGraph) -> None:
+    """Once skipped, the folders of a mailbox that does not exist are not asked for."""
+    graph.lists("users", [{"id": "u"}])
+    graph.answers("users/u/contacts", an_error(404, "MailboxNotEnabledForRESTAPI"))
+
+    assert statuses(read("contacts"), "contacts")[-1] == "COMPLETE"
+    assert [url for url in graph.asked if url.startswith("users/u/")] == ["users/u/contacts?$top=999"]
+
+
+def list_drives(graph: FakeGraph) -> None:
+    graph.lists("drives", [{"id": "root-library"}])
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("users/u/drives", [{"id": "onedrive"}], [], [{"id": "second"}])
+    graph.lists("groups", [{"id": "g"}])
+    graph.lists("groups/g/drives", [{"id": "documents"}, {"id": "root-library"}])
+    graph.lists("sites/getAllSites", [{"id": "host,1,2"}])
+    graph.lists("sites/host,1,2/drives", [{"id": "documents"}, {"id": "site-library"}])
+
+
+def test_drives_are_the_union_of_their_owners(graph: FakeGraph) -> None:
+    """The root site's, every user's and every Microsoft 365 group's drives, each once; sites are not asked for."""
+    list_drives(graph)
+
+    assert keys(read("drives"), "id") == [("documents",), ("onedrive",), ("root-library",), ("second",)]
+    assert not [url for url in graph.asked if url.startswith("sites")]
+    assert "groups?$filter=groupTypes/any(c:c eq 'Unified')&$top=999&$select=id" in graph.asked
+
+
+def test_drives_of_sites_where_the_app_may_list_sites(graph: FakeGraph) -> None:
+    """With Sites.Read.All the drives of every site join the union."""
+    graph.grants(*EVERY_PERMISSION, "Sites.Read.All")
+    list_drives(graph)
+
+    assert ("site-library",) in keys(read("drives"), "id")
+
+
+def test_drive_items_are_a_listing(graph: FakeGraph) -> None:
+    """Deleted items are left out, an item repeated is one row, and a changed one comes again, last."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists(
+        "users/u/drive/root/delta",
+        [{"id": "root", "eTag": "1", "root": {}}, {"id": "a", "eTag": "1", "@microsoft.graph.downloadUrl": "secret"}],
+        [],
+        [{"id": "a", "eTag": "1"}, {"id": "b", "eTag": "1"}, {"id": "gone", "deleted": {}}],
+        [{"id": "b", "eTag": "2"}],
+    )
+    graph.answers(
+        "users/u/drive/root/delta?$skiptoken=page-4",
+        a_page({"id": "b", "eTag": "2"}) | {"json": {"value": [{"id": "b", "eTag": "2"}], "@odata.deltaLink": "x"}},
+    )
+
+    assert rows(read("drive_items")) == [
+        {"id": "root", "e_tag": "1", "root": {}, "user_id": "u"},
+        {"id": "a", "e_tag": "1", "user_id": "u"},
+        {"id": "b", "e_tag": "1", "user_id": "u"},
+        {"id": "b", "e_tag": "2", "user_id": "u"},
+    ]
+
+
+def test_a_parent_that_cannot_be_listed_takes_its_children_and_not_its_namesake(graph: FakeGraph) -> None:
+    """The children fail with the parent's reason; the stream of the parent's name is judged by its own reading."""
+    graph.answers("users", a_page({"id": "u"}))
+    graph.answers("users?$top=999&$select=id", an_error(403, "Authorization_RequestDenied"))
+    graph.grants("Mail.Read")
+
+    output = read("mail_messages", "users", fails=True)
+
+    assert statuses(output, "mail_messages")[-1] == "INCOMPLETE"
+    assert statuses(output, "users")[-1] == "COMPLETE"
+    assert keys(output, "id") == [("u",)]

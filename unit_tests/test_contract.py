@@ -1,0 +1,227 @@
+"""What every stream owes, whichever it is."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.records import camel_case, snake_case
+from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import PLACEHOLDER, GraphStream
+from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.sync import Sync
+from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
+
+VOCABULARY = {
+    "parent_class",
+    "path_template",
+    "primary_key",
+    "service",
+    "permissions",
+    "least_permission",
+    "page_size",
+    "query",
+    "selects",
+    "repeats",
+    "shared",
+}
+"""The only names a stream's body may declare."""
+
+DOMAIN_MODULES = sorted({inspect.getmodule(stream_class) for stream_class in STREAMS}, key=lambda module: str(module))
+EVERY_CLASS = [
+    value
+    for module in DOMAIN_MODULES
+    for value in vars(module).values()
+    if inspect.isclass(value) and issubclass(value, GraphStream) and value.__module__ == module.__name__
+]
+
+MAXIMUM = {
+    "chats": 50,
+    "chat_messages": 50,
+    "channels": None,
+    "directory_roles": None,
+    "directory_role_templates": None,
+    "directory_role_member": None,
+}
+"""Graph's largest page where it is not 999 or more; None where `$top` is refused."""
+
+every_stream = pytest.mark.parametrize("stream_class", STREAMS, ids=lambda stream_class: stream_class.__name__)
+every_class = pytest.mark.parametrize("stream_class", EVERY_CLASS, ids=lambda stream_class: stream_class.__name__)
+
+
+def a_stream(stream_class: type[GraphStream], **config: Any) -> GraphStream:
+    return stream_class(Sync(Config.parse({**CONFIG, **config}), logging.getLogger("airbyte")))
+
+
+def a_slice(stream: GraphStream) -> Mapping[str, str]:
+    return {name: f"the-{name}" for name in PLACEHOLDER.findall(stream.path_template)}
+
+
+def test_the_roll_holds_22_streams_by_their_names() -> None:
+    """The streams a user sees are these, each once."""
+    assert [a_stream(stream_class).name for stream_class in STREAMS] == [
+        "users",
+        "applications",
+        "service_principals",
+        "groups",
+        "group_member",
+        "group_owner",
+        "teams",
+        "channels",
+        "team_member",
+        "chats",
+        "chat_messages",
+        "mail_messages",
+        "calendar_events",
+        "contacts",
+        "drives",
+        "drive_items",
+        "audit_logs_directory",
+        "audit_logs_signins",
+        "conditional_access_policies",
+        "directory_roles",
+        "directory_role_templates",
+        "directory_role_member",
+    ]
+
+
+@every_class
+def test_a_stream_is_declarations(stream_class: type[GraphStream]) -> None:
+    """A stream's body uses the closed vocabulary, and a method only under a comment with its reason."""
+    source = inspect.getsource(stream_class)
+    (body,) = ast.parse(source).body
+    assert isinstance(body, ast.ClassDef)
+    lines = source.splitlines()
+    for node in body.body:
+        if isinstance(node, ast.Assign):
+            assert {target.id for target in node.targets if isinstance(target, ast.Name)} <= VOCABULARY
+    methods = [node for node in body.body if isinstance(node, ast.FunctionDef)]
+    assert not methods or lines[methods[0].lineno - 2].lstrip().startswith("#")
+
+
+@every_class
+def test_a_stream_says_what_a_row_is_and_where_it_is_documented(stream_class: type[GraphStream]) -> None:
+    """The docstring says what one row is and ends with Microsoft's page."""
+    assert re.fullmatch(
+        r"(One row per|Every|The groups) .+: https://learn\.microsoft\.com/graph/\S+", str(stream_class.__doc__)
+    )
+
+
+@every_class
+def test_a_stream_names_its_permissions_and_service(stream_class: type[GraphStream]) -> None:
+    """A refusal can always be explained, and throttling always has an address."""
+    assert stream_class.permissions
+    assert len(stream_class.permissions) == len(set(stream_class.permissions))
+    assert stream_class.least_permission in (None, *stream_class.permissions[1:])
+    assert isinstance(stream_class.service, Service)
+
+
+@every_stream
+def test_keys_are_columns_of_the_schema(stream_class: type[GraphStream]) -> None:
+    """Each half of the key is in the schema, and a child's second half is the placeholder of its path."""
+    stream = a_stream(stream_class)
+    key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
+    assert set(key) <= set(stream.get_json_schema()["properties"])
+    assert key == ["id", *stream.parent_columns]
+
+
+@every_stream
+def test_a_parent_stands_before_its_children(stream_class: type[GraphStream]) -> None:
+    """Parents are on the roll before their children, so a reader meets them first."""
+    if issubclass(stream_class, ChildStream):
+        assert STREAMS.index(stream_class.parent_class) < STREAMS.index(stream_class)
+        assert len(PLACEHOLDER.findall(stream_class.path_template)) == 1
+
+
+@every_stream
+@pytest.mark.parametrize("page_size", [100, 999])
+def test_the_page_size_is_clamped(stream_class: type[GraphStream], page_size: int) -> None:
+    """`$top` is what the user asks for or the endpoint's maximum, and absent where Graph refuses it."""
+    stream = a_stream(stream_class, page_size=page_size)
+    most = MAXIMUM.get(stream.name, 999)
+    top = stream.top()
+    assert (top is None) if most is None else (top is not None and 0 < top <= min(page_size, most))
+
+
+@every_stream
+def test_select_is_the_schema(stream_class: type[GraphStream]) -> None:
+    """Where properties must be asked for, those are the schema's, and their names survive the way there and back."""
+    stream = a_stream(stream_class)
+    if stream.selects:
+        columns = [name for name in stream.get_json_schema()["properties"] if name != "odata_type"]
+        assert list(stream.select_ladder()[0]) == [camel_case(name) for name in columns]
+        assert [snake_case(camel_case(name)) for name in columns] == columns
+    else:
+        assert stream.select_ladder() == [()]
+
+
+@every_stream
+def test_empty_objects_are_no_rows(graph: FakeGraph, stream_class: type[GraphStream]) -> None:
+    """The CDK takes an empty record for the end of the sync (CDK trap T5), so none is ever emitted."""
+    stream = a_stream(stream_class)
+    graph.answers("anything", a_page({}, {"id": "1"}, {}))
+    response, _ = stream.sync.client.get(an_ask(stream))
+    assert [row["id"] for row in stream.parse_response(response, stream_slice=a_slice(stream))] == ["1"]
+
+
+def an_ask(stream: GraphStream) -> Any:
+    from source_microsoft_graph.client import Ask
+
+    return Ask(f"{stream.url_base}anything", stream.service)
+
+
+@every_stream
+def test_a_stream_is_a_constant(stream_class: type[GraphStream]) -> None:
+    """Reading changes nothing on a stream: one object serves many threads."""
+    stream = a_stream(stream_class)
+    before = dict(vars(stream))
+    stream.path(stream_slice=a_slice(stream) or {"owner": ""})
+    stream.select_ladder()
+    stream.top()
+    list(stream.parent_streams()) if issubclass(stream_class, ChildStream) else None
+    assert vars(stream) == before
+
+
+@every_stream
+def test_no_stream_is_resumable_page_by_page(stream_class: type[GraphStream]) -> None:
+    """The CDK's resumable full refresh reads one page and stops, or loops (CDK traps T1 and T2)."""
+    stream = a_stream(stream_class)
+    assert stream.is_resumable is False
+    assert stream.cursor is None
+
+
+@every_stream
+def test_a_slice_is_a_key_and_nothing_else(graph: FakeGraph, stream_class: type[GraphStream]) -> None:
+    """The CDK copies, hashes and may log every slice, so it holds one id (CDK trap T4)."""
+    stream = a_stream(stream_class)
+    if not issubclass(stream_class, ChildStream):
+        return
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("groups", [{"id": "g"}])
+    graph.lists("directoryRoles", [{"id": "r"}])
+    graph.lists("users/u/chats", [{"id": "c"}])
+    (stream_slice,) = stream.stream_slices(sync_mode=None)  # type: ignore[arg-type]
+    assert list(stream_slice) == PLACEHOLDER.findall(stream.path_template)
+    assert isinstance(next(iter(stream_slice.values())), str)
+
+
+def test_a_parent_is_listed_by_its_key_alone_and_once(graph: FakeGraph) -> None:
+    """Three children of groups cost one listing of ids; the selected parent is read in full beside it."""
+    graph.lists("groups", [{"id": "g1"}], [], [{"id": "g2"}])
+    for group in ("g1", "g2"):
+        graph.lists(f"groups/{group}/members", [{"id": "m"}])
+        graph.lists(f"groups/{group}/owners", [{"id": "o"}])
+
+    output = read("group_member", "group_owner")
+
+    first_pages = [url for url in graph.asked if url.startswith("groups?$top")]
+    assert first_pages == ["groups?$top=999&$select=id"]
+    assert len(rows(output)) == 4

@@ -1,0 +1,57 @@
+"""Which module may know which."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
+
+ALLOWED = {
+    "__init__": {"source"},
+    "run": {"source"},
+    "source": {"config", "errors", "streams", "streams.base", "sync"},
+    "config": set(),
+    "records": set(),
+    "errors": set(),
+    "pacing": set(),
+    "auth": {"config", "errors", "pacing"},
+    "client": {"auth", "errors", "pacing"},
+    "sync": {"auth", "client", "config", "errors", "pacing"},
+    "streams.listing": {"errors"},
+    "streams.base": {"client", "errors", "pacing", "records", "streams.listing", "sync"},
+    "streams.child": {"streams.base", "sync"},
+    "streams.directory": {"pacing", "streams.base", "streams.child"},
+    "streams.teams": {"pacing", "streams.child", "streams.directory"},
+    "streams.mailbox": {"pacing", "streams.base", "streams.child", "streams.directory"},
+    "streams.files": {"pacing", "streams.base", "streams.child", "streams.directory"},
+    "streams.audit": {"pacing", "streams.base"},
+    "streams.__init__": {
+        "streams.audit",
+        "streams.base",
+        "streams.directory",
+        "streams.files",
+        "streams.mailbox",
+        "streams.teams",
+    },
+}
+
+
+def modules() -> dict[str, Path]:
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+
+
+def imports(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {
+        name.removeprefix("source_microsoft_graph.") for name in names if name.startswith("source_microsoft_graph.")
+    }
+
+
+@pytest.mark.parametrize(("module", "path"), modules().items(), ids=lambda value: str(value))
+def test_imports_go_one_way(module: str, path: Path) -> None:
+    """A module imports what the picture allows and nothing else."""
+    assert imports(path) == ALLOWED[module]

@@ -1,0 +1,201 @@
+"""From first page to last: one, many, empty in the middle, expired, refused, too large, in circles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.records import camel_case
+from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.directory import Users
+from source_microsoft_graph.sync import Sync
+from unit_tests.conftest import Clock
+from unit_tests.graph_api import (
+    CONFIG,
+    GRAPH,
+    Answer,
+    FakeGraph,
+    a_page,
+    an_error,
+    errors,
+    read,
+    rows,
+    statuses,
+    warnings,
+)
+
+EXPIRED = an_error(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
+
+
+def a_user(number: int) -> dict[str, str]:
+    return {"id": f"user-{number}"}
+
+
+def ids(records: list[Mapping[str, Any]]) -> list[str]:
+    return [row["id"] for row in records]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param([[1]], id="one page"),
+        pytest.param([[1, 2], [3], [4]], id="many pages"),
+        pytest.param([[1, 2], [], [3]], id="an empty page in the middle"),
+        pytest.param([[], [], [1]], id="empty pages first"),
+        pytest.param([[1], []], id="an empty page last"),
+        pytest.param([[]], id="nothing"),
+    ],
+)
+def test_every_page_is_read(graph: FakeGraph, pages: list[list[int]]) -> None:
+    """Only the page without a link is the last; an empty page is a page like any other."""
+    graph.lists("users", *[[a_user(number) for number in page] for page in pages])
+
+    output = read("users")
+
+    assert [f"user-{number}" for page in pages for number in page] == ids(rows(output))
+    assert ["STARTED", "RUNNING", "COMPLETE"][:: 1 if rows(output) else 2] == statuses(output, "users")
+
+
+def test_the_sequential_path_reads_every_page_and_ends(graph: FakeGraph) -> None:
+    """Without the CDK's concurrent adapter a stream reads the same pages, once (CDK traps T1 and T2)."""
+    graph.lists("users", [a_user(1)], [], [a_user(2)])
+    stream = Users(Sync(Config.parse(CONFIG), logging.getLogger("airbyte")))
+
+    assert [record["id"] for record in stream.read_only_records()] == ["user-1", "user-2"]
+
+
+def test_links_are_followed_as_they_are(graph: FakeGraph) -> None:
+    """A page token full of characters that need escaping comes back to Graph exactly as it was sent."""
+    link = f"{GRAPH}users?$skiptoken=RFN%2BcQ%3D%3D/=a+b%25&$select=id"
+    graph.answers("users", a_page(a_user(1), link=link))
+    graph.answers("users?$skiptoken=RFN%2BcQ%3D%3D/=a+b%25&$select=id", a_page(a_user(2)))
+
+    assert ids(rows(read("users"))) == ["user-1", "user-2"]
+
+
+def test_a_link_off_the_graph_host_is_refused(graph: FakeGraph) -> None:
+    """The token must not travel to another host, so such a link fails the stream and is not asked."""
+    graph.answers("users", a_page(a_user(1), link="https://graph.microsoft.com.evil.example/v1.0/users"))
+
+    output = read("users", fails=True)
+
+    assert "evil.example" in errors(output)["users"]
+    assert statuses(output, "users") == ["STARTED", "RUNNING", "INCOMPLETE"]
+    assert len(graph.asked) == 1
+
+
+@pytest.mark.parametrize("circle", [1, 2], ids=["the same page again", "a page read before"])
+def test_reading_in_circles_is_an_error(graph: FakeGraph, circle: int) -> None:
+    """A link to a page of the same listing that was read before fails the stream instead of looping."""
+    links = [f"{GRAPH}users?$skiptoken={number}" for number in range(circle)]
+    graph.answers("users", a_page(a_user(1), link=links[0]))
+    for number in range(circle):
+        graph.answers(f"users?$skiptoken={number}", a_page(a_user(2), link=links[(number + 1) % circle]))
+
+    assert "read before" in errors(read("users", fails=True))["users"]
+
+
+def test_an_expired_page_token_restarts_the_listing_without_doubled_rows(graph: FakeGraph) -> None:
+    """The listing starts again from its first page, and rows already emitted are not emitted again."""
+    graph.lists("users", [a_user(1), a_user(2)], [], [a_user(3)])
+    graph.answers("users?$skiptoken=page-3", EXPIRED, a_page(a_user(3)))
+
+    output = read("users")
+
+    assert ids(rows(output)) == ["user-1", "user-2", "user-3"]
+    assert statuses(output, "users") == ["STARTED", "RUNNING", "COMPLETE"]
+
+
+def test_a_listing_that_expires_without_progress_fails(graph: FakeGraph) -> None:
+    """A token that dies at the same place each time ends the stream INCOMPLETE, not in a loop."""
+    graph.lists("users", [a_user(1)], [a_user(2)])
+    graph.answers("users?$skiptoken=page-2", EXPIRED)
+
+    output = read("users", fails=True)
+
+    assert "Directory_ExpiredPageToken" in errors(output)["users"]
+    assert statuses(output, "users")[-1] == "INCOMPLETE"
+
+
+def test_a_page_too_large_is_asked_for_in_smaller_pages(graph: FakeGraph, clock: Clock) -> None:
+    """A lasting 504 on a page means that its listing is read again in smaller pages."""
+    graph.answers("users?$top=999", an_error(504, "GatewayTimeout"))
+    graph.answers("users?$top=249", a_page(a_user(1)))
+
+    assert ids(rows(read("users"))) == ["user-1"]
+    assert clock.slept == [1.0, 2.0]
+
+
+def test_a_refused_page_size_is_left_out(graph: FakeGraph) -> None:
+    """A `$top` that an endpoint refuses costs one request, not the stream."""
+    graph.answers("auditLogs/signIns", a_page({"id": "1"}))
+    graph.answers(
+        "auditLogs/signIns?$top=999",
+        an_error(400, "BadRequest", "The limit of '50' for Top query has been exceeded."),
+    )
+
+    assert ids(rows(read("audit_logs_signins"))) == ["1"]
+
+
+def properties_named(warning: str) -> set[str]:
+    return set(warning.partition("may stay empty: ")[2].partition(". HTTP")[0].split(", "))
+
+
+def select_of(url: str) -> set[str]:
+    options = dict(part.split("=", 1) for part in url.partition("?")[2].split("&"))
+    return set(options.get("$select", "").split(",")) - {""}
+
+
+@pytest.mark.parametrize("stream_class", [stream for stream in STREAMS if stream.selects], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        an_error(501, "NotImplemented", "This operation target is not yet supported."),
+        an_error(400, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", "The expression is not valid"),
+        an_error(403, "Authentication_MSGraphPermissionMissing", "The principal does not have AuditLog.Read.All"),
+        an_error(404, "Request_ResourceNotFound", "Resource not found for the segment"),
+    ],
+    ids=["501", "400", "403", "404"],
+)
+def test_a_refused_select_falls_back_and_says_what_is_missing(
+    graph: FakeGraph, stream_class: type[Users], refusal: Answer
+) -> None:
+    """The optional properties go first, then all of them; each step is named at WARN and none is tried twice."""
+    sync = Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))
+    stream = stream_class(sync)
+    columns = stream.get_json_schema()["properties"]
+    everything = {camel_case(name) for name in columns if name != "odata_type"}
+    optional = {camel_case(name) for name, column in columns.items() if column.get("select") == "optional"}
+    graph.answers(stream.path_template, refusal, refusal, a_page({"id": "1"}))
+
+    output = read(stream.name)
+
+    assert ids(rows(output)) == ["1"]
+    assert [everything, everything - optional, set()] == [select_of(url) for url in graph.asked]
+    assert [optional, everything - optional] == [properties_named(warning) for warning in warnings(output)]
+
+
+def test_a_missing_permission_is_not_taken_for_a_refused_select(graph: FakeGraph) -> None:
+    """A 403 without the permission in the token fails the stream at once and names the permission."""
+    graph.grants("Mail.Read")
+    graph.answers("users", an_error(403, "Authorization_RequestDenied", "Insufficient privileges."))
+
+    output = read("users", fails=True)
+
+    assert len(graph.asked) == 1
+    assert "User.Read.All" in errors(output)["users"]
+
+
+def test_sequential_parents_are_read_whole(graph: FakeGraph) -> None:
+    """A parent's listing pages like any other: children of the last page's parents are read too."""
+    graph.lists("groups", [{"id": "g1"}], [], [{"id": "g2"}])
+    graph.lists("groups/g1/members", [{"id": "m1"}])
+    graph.lists("groups/g2/members", [{"id": "m2"}], [], [{"id": "m3"}])
+
+    assert {("g1", "m1"), ("g2", "m2"), ("g2", "m3")} == {
+        (row["group_id"], row["id"]) for row in rows(read("group_member"))
+    }
