@@ -1,8 +1,8 @@
 """Graph at the wire, for tests: what it answers, and one way to read through it.
 
-    graph.lists("users", [a_user("1")], [], [a_user("2")])     three pages, the middle one empty
-    graph.answers("groups/g1/members", an_error(404, "Request_ResourceNotFound"))
-    output = read("users", graph)
+graph.lists("users", [a_user("1")], [], [a_user("2")])     three pages, the middle one empty
+graph.answers("groups/g1/members", an_error(404, "Request_ResourceNotFound"))
+output = read("users", graph)
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ VOCABULARY = {
     "page_size",
     "query",
     "selects",
-    "repeats",
     "shared",
 }
 """The only names a stream's body may declare."""

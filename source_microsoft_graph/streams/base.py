@@ -64,9 +64,6 @@ class GraphStream(HttpStream, ABC):
     selects: ClassVar[bool] = False
     """Whether the schema's properties must be asked for by name, because Graph leaves most out by default."""
 
-    repeats: ClassVar[bool] = False
-    """Whether one listing may hold the same object more than once."""
-
     shared: ClassVar[bool] = False
     """Whether several listings hold the same object, which is then emitted for the first of them alone."""
 
@@ -132,7 +129,7 @@ class GraphStream(HttpStream, ABC):
 
     def rows(self, path: str, stream_slice: Slice) -> Generator[dict[str, Any], None, bool]:
         """Every row of one collection; True if it was read to its end, False if its object was skipped."""
-        listing = Listing(self.select_ladder(), self.top(), repeats=self.repeats)
+        listing = Listing(self.select_ladder(), self.top())
         while not self.sync.has_given_up(self.reading):
             ask = Ask(listing.link or self.first_page(path, listing), self.service, listing.may_shrink)
             response, known = self._get(ask, stream_slice)
@@ -167,7 +164,7 @@ class GraphStream(HttpStream, ABC):
 
     def probe(self) -> None:
         """Ask for one row; raises what reading would raise."""
-        listing = Listing([("id",) if self.selects else ()], self.page_size and 1, repeats=False)
+        listing = Listing([("id",) if self.selects else ()], self.page_size and 1)
         response, known = self._get(Ask(self.first_page(self.path(), listing), self.service), {})
         if known.action is not Action.READ:
             self._settle({}, response, known)
@@ -274,4 +271,4 @@ def quoted(identifier: str) -> str:
 
 
 def _object(stream_slice: Slice) -> str:
-    return ", ".join(f"{key.removesuffix('_id')} {value or '(root)'}" for key, value in stream_slice.items())
+    return ", ".join(f"{key.removesuffix('_id')} {value.strip('/')}" for key, value in stream_slice.items())

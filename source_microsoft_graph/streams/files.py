@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
-import requests
+import orjson
 from airbyte_cdk.models import SyncMode
 
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.directory import Microsoft365Groups, Users
+
+_HELD_IN_MEMORY = 4 * 1024 * 1024
+"""Bytes of one drive's items that wait in memory; the rest goes to a temporary file."""
 
 
 class Sites(GraphStream):
@@ -60,16 +64,32 @@ class DriveItems(ChildStream):
     primary_key = ["id", "user_id"]
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
-    repeats = True
 
-    # A delta query may name items that are gone, in its first round too. They are no part of what there is.
-    def parse_response(
+    # The same item may come up several times in one delta query, the last time being the one that counts, and an
+    # item deleted meanwhile comes up as such. So a drive's items are emitted when all of them are known.
+    def read_records(
         self,
-        response: requests.Response,
-        *,
-        stream_state: Mapping[str, Any] | None = None,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
         stream_slice: Slice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
+        stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[dict[str, Any]]:
-        items = super().parse_response(response, stream_slice=stream_slice)
-        return (item for item in items if item.get("deleted") is None)
+        for item in last_of_each(super().read_records(sync_mode, cursor_field, stream_slice, stream_state)):
+            if item.get("deleted") is None:
+                yield item
+
+
+def last_of_each(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each row once, in its last version. The rows wait in a file, for a drive may hold millions of items."""
+    last: dict[str, int] = {}
+    with SpooledTemporaryFile(_HELD_IN_MEMORY) as waiting:
+        for row in rows:
+            last[row["id"]] = waiting.tell()
+            waiting.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        waiting.seek(0)
+        position = 0
+        for line in waiting:
+            row = orjson.loads(line)
+            if last[row["id"]] == position:
+                yield row
+            position += len(line)

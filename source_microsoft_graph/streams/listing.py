@@ -20,14 +20,14 @@ class Listing:
     followed as Graph wrote it: https://learn.microsoft.com/graph/paging
     """
 
-    def __init__(self, selects: Sequence[tuple[str, ...]], page_size: int | None, *, repeats: bool) -> None:
+    def __init__(self, selects: Sequence[tuple[str, ...]], page_size: int | None) -> None:
         """`selects` are the sets of properties to ask for, each smaller than the one before; an empty one asks
-        for Graph's default properties. `repeats` says that Graph may list one object twice."""
+        for Graph's default properties."""
         self.link: str | None = None
         self.page_size = page_size
         self._selects = list(selects)
         self._emitted = array("q")
-        self._known: set[int] | None = set() if repeats else None
+        self._emitted_before: set[int] = set()
         self._emitted_at_restart = -1
         self._followed: set[int] = set()
 
@@ -72,21 +72,14 @@ class Listing:
         return tuple(name for name in dropped if name not in kept)
 
     def unread(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows not emitted by this listing before.
-
-        What was emitted is kept as an eight-byte hash a row. An object that changed while it was listed has a
-        new eTag and is a new row: the later one holds.
-        """
+        """The rows this listing has not emitted before it started again; of each an eight-byte hash is kept."""
         for row in rows:
-            mark = hash((row.get("id"), row.get("e_tag")))
-            if self._known is not None:
-                if mark in self._known:
-                    continue
-                self._known.add(mark)
-            self._emitted.append(mark)
-            yield row
+            mark = hash(row.get("id"))
+            if mark not in self._emitted_before:
+                self._emitted.append(mark)
+                yield row
 
     def _start_again(self) -> None:
         self.link = None
         self._followed.clear()
-        self._known = (self._known or set()).union(self._emitted)
+        self._emitted_before = set(self._emitted)
