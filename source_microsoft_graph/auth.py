@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 import threading
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from msal import ConfidentialClientApplication
 from requests.auth import AuthBase
 
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused
+from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused, retry_after
 from source_microsoft_graph.pacing import ATTEMPTS, Pacer, backoff
 
 _RENEW_EARLY = 5 * 60
@@ -33,8 +34,6 @@ class GraphAuth(AuthBase):
         self._config = config
         self._pacer = pacer
         self._lock = threading.Lock()
-        self._http_cache: dict[str, Any] = {}
-        self._app: ConfidentialClientApplication | None = None
         self._token = ""
         self._renew_at = 0.0
 
@@ -53,8 +52,6 @@ class GraphAuth(AuthBase):
         """Replace the token Graph refused, unless another worker already has."""
         with self._lock:
             if refused.headers.get("Authorization") == f"Bearer {self._token}":
-                if self._app:
-                    self._app.remove_tokens_for_client()
                 self._fetch()
 
     @property
@@ -67,9 +64,9 @@ class GraphAuth(AuthBase):
         try:
             payload = self.token().split(".")[1]
             claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        except (IndexError, binascii.Error, orjson.JSONDecodeError):
+            return frozenset(claims["roles"])
+        except (IndexError, KeyError, TypeError, binascii.Error, orjson.JSONDecodeError):
             return frozenset()
-        return frozenset(claims.get("roles") or ())
 
     def _fetch(self) -> None:
         answer = self._ask_entra()
@@ -82,31 +79,33 @@ class GraphAuth(AuthBase):
 
     def _ask_entra(self) -> dict[str, Any]:
         for attempt in range(1, ATTEMPTS + 1):
-            # msal answers from this cache for a minute after a failure, so every retry would see the same one.
-            self._http_cache.clear()
             try:
-                self._app = self._app or self._application()
-                answer: dict[str, Any] = self._app.acquire_token_for_client(scopes=[self._config.scope])
+                # A new client each time: msal keeps tokens that were refused since, and refusals for a minute.
+                answer: dict[str, Any] = self._application().acquire_token_for_client(scopes=[self._config.scope])
                 return answer
-            except ValueError as refusal:  # how msal reports a tenant it cannot discover
-                raise SignInRefused(self._explain(str(refusal))) from None
+            except ValueError as refusal:
+                # How msal reports a tenant it cannot discover; what Entra said stands in the error before.
+                raise SignInRefused(self._explain(str(refusal.__context__ or refusal))) from None
             except requests.RequestException as error:
                 lasting = error
             if attempt < ATTEMPTS:
-                self._pacer.sleep(backoff(attempt))
+                asked = None if lasting.response is None else retry_after(lasting.response)
+                self._pacer.sleep(asked or backoff(attempt))
         raise GraphUnreachable(
             f"No token could be had from {self._config.cloud.login_host} in {ATTEMPTS} attempts: {lasting}"
         )
 
     def _application(self) -> ConfidentialClientApplication:
+        session = requests.Session()
+        session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
+        session.hooks["response"].append(_raise_passing_trouble)
         return ConfidentialClientApplication(
             self._config.credentials.client_id,
             client_credential=self._config.credentials.client_secret,
             authority=f"https://{self._config.cloud.login_host}/{self._config.tenant_id}",
             # Instance discovery would ask login.microsoftonline.com about the other clouds' hosts.
             instance_discovery=False,
-            timeout=_TIMEOUT,
-            http_cache=self._http_cache,
+            http_client=session,
         )
 
     def _explain(self, description: str) -> str:
@@ -114,3 +113,9 @@ class GraphAuth(AuthBase):
         meaning = SIGN_IN.get(int(code[1])) if code else None
         first_line = description.splitlines()[0]
         return f"Sign-in failed: {meaning}. Entra says: {first_line}" if meaning else f"Sign-in failed: {first_line}"
+
+
+def _raise_passing_trouble(response: requests.Response, *_: Any, **__: Any) -> None:
+    """msal takes a 429 for a refusal, remembers it, and gives it again when asked again too soon."""
+    if response.status_code == 429 or response.status_code >= 500:
+        response.raise_for_status()

@@ -90,8 +90,7 @@ class GraphClient:
                     throttled += 1
                     if self._pacer.now() - started > PATIENCE:
                         raise GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
-                    wait = retry_after(response)
-                    self._pacer.pause(ask.service, backoff(throttled) if wait is None else wait)
+                    self._pacer.pause(ask.service, retry_after(response) or backoff(throttled))
                 case Action.RENEW:
                     if renewed:
                         return response, known
@@ -99,7 +98,7 @@ class GraphClient:
                     self._renew(request)
                 case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
                     failures += 1
-                    if ask.shrinkable and action is not Action.RETRY and failures == _ATTEMPTS_BEFORE_SHRINKING:
+                    if ask.shrinkable and action is not Action.RETRY and failures >= _ATTEMPTS_BEFORE_SHRINKING:
                         return response, known
                     if failures == ATTEMPTS:
                         if action is Action.CORRUPT:
@@ -150,5 +149,9 @@ class GraphClient:
     def _check_host(self, url: str) -> None:
         """A page link is Graph's to choose, and the token goes wherever it leads."""
         parts = urlsplit(url)
-        if parts.scheme != "https" or parts.netloc.removesuffix(":443").lower() != self._host.lower():
+        if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _without_default_port(host: str) -> str:
+    return host.lower().removesuffix(":443")

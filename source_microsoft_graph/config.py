@@ -57,7 +57,7 @@ class Config:
     only: a full refresh reads everything Graph keeps.
     """
 
-    tenant_id: str
+    tenant_id: str = field(repr=False)
     credentials: ClientSecret
     cloud: Cloud
     scope: str
@@ -71,6 +71,7 @@ class Config:
 
         Raises a `config_error` that names the first field it cannot use.
         """
+        raw = _stripped(raw)
         for fault in Draft7Validator(SPEC).iter_errors(raw):
             raise _refusal(*_explain(fault))
         return cls(
@@ -78,10 +79,18 @@ class Config:
             credentials=_credentials(raw),
             cloud=(cloud := _cloud(raw.get("cloud") or {"cloud_type": "global"})),
             scope=_scope(raw.get("scope"), cloud),
-            page_size=raw.get("page_size", _default("page_size")),
-            num_workers=raw.get("num_workers", _default("num_workers")),
+            # JSON Schema takes 100.0 for an integer.
+            page_size=int(raw.get("page_size", _default("page_size"))),
+            num_workers=int(raw.get("num_workers", _default("num_workers"))),
             start_date=_date_time("start_date", raw.get("start_date")),
         )
+
+
+def _stripped(raw: Any) -> Any:
+    """Values are pasted with the spaces and line breaks around them; none of ours has any."""
+    if isinstance(raw, Mapping):
+        return {name: _stripped(value) for name, value in raw.items()}
+    return raw.strip() if isinstance(raw, str) else raw
 
 
 def _credentials(raw: Mapping[str, Any]) -> ClientSecret:
@@ -129,6 +138,9 @@ def _explain(fault: ValidationError) -> tuple[str, str]:
         return path, f"is not {schema.get('pattern_descriptor', 'a text of at least one character')}"
     if fault.validator == "pattern":
         return path, f"{fault.instance!r} is not {schema['pattern_descriptor']}"
+    if fault.validator == "type":
+        # Whatever stands here by mistake may be a secret.
+        return path, f"is not of type {fault.validator_value}"
     return path, fault.message
 
 

@@ -130,6 +130,7 @@ _TOP = "This endpoint refuses the page size."
 CATALOGUE: tuple[Known, ...] = (
     # The order matters: the first row that matches is taken.
     Known(429, Action.WAIT, "Graph throttles the app."),
+    Known(509, Action.WAIT, "Graph throttles the app."),
     Known(401, Action.RENEW, "Graph does not accept the access token."),
     # Page and delta tokens. Directory answers 400 where the others answer 410.
     Known(410, Action.RESTART, _EXPIRED),
@@ -233,7 +234,7 @@ def describe(response: requests.Response) -> str:
     """Status, Graph's innermost code, its message and the request id support will ask for."""
     body = body_of(response)
     error = body.get("error")
-    codes = [node["code"] for node in _nodes(error) if node.get("code")]
+    codes = [str(node["code"]) for node in _nodes(error) if node.get("code")]
     request_id = response.headers.get("request-id") or next(
         (node["request-id"] for node in _nodes(error) if node.get("request-id")), "none"
     )

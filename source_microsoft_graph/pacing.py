@@ -36,7 +36,7 @@ def backoff(failures: int) -> float:
 
     The jitter keeps workers that failed together from coming back together.
     """
-    return min(2.0 ** (failures - 1), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
+    return min(2.0 ** min(failures - 1, 10), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
 
 
 class Pacer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from queue import Queue
+from contextlib import suppress
+from queue import Empty, Queue
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
@@ -27,6 +28,8 @@ from source_microsoft_graph.sync import Sync
 
 _QUEUED_RECORDS = 2_000
 """Records that may wait between the workers and the output; at about 12 kB each this bounds the memory."""
+
+_DRAIN_SECONDS = 5
 
 
 class SourceMicrosoftGraph(AbstractSource):
@@ -107,12 +110,22 @@ class SourceMicrosoftGraph(AbstractSource):
         )
         try:
             yield from reader.read([*selected])
+        except (GeneratorExit, KeyboardInterrupt):
+            threading.Thread(target=_drain, args=[queue], daemon=True).start()
+            raise
         finally:
             sync.close()
 
     def _concurrent(self, stream: GraphStream) -> StreamFacade:
         cursor = FinalStateCursor(stream.name, stream.namespace, self._message_repository)
         return cast(StreamFacade, StreamFacade.create_from_stream(stream, self, stream.sync.logger, {}, cursor))
+
+
+def _drain(queue: Queue[QueueItem]) -> None:
+    """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
+    with suppress(Empty):
+        while True:
+            queue.get(timeout=_DRAIN_SECONDS)
 
 
 class _OrderedMessageRepository(ConcurrentMessageRepository):

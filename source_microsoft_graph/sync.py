@@ -13,7 +13,7 @@ import requests
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.client import GraphClient
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import Known, describe
+from source_microsoft_graph.errors import ConnectionFailed, Known, describe
 from source_microsoft_graph.pacing import Pacer
 
 T = TypeVar("T")
@@ -74,8 +74,8 @@ class Sync:
             self._failures[key] = 0
 
     def close(self) -> None:
-        """Wake whoever still waits, and tell what was skipped."""
-        self.pacer.stop()
+        """Let nobody ask or wait any longer, and tell what was skipped."""
+        self.client.fail(ConnectionFailed("The sync was ended."))
         self.skipped.summarise()
 
 
@@ -108,8 +108,8 @@ class SharedListing(Generic[T]):
                 raise self._error
             if self._done:
                 return False
-            self._source = self._source or iter(self._listing())
             try:
+                self._source = self._source or iter(self._listing())
                 self._items.append(next(self._source))
             except StopIteration:
                 self._done = True
@@ -125,12 +125,12 @@ class Skipped:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._lock = threading.Lock()
-        self._objects: dict[tuple[str, Known], set[str]] = defaultdict(set)
+        self._objects: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def add(self, stream: str, identifier: str, known: Known, response: requests.Response) -> None:
         """Count the object, and name it unless it was named or many of its kind were."""
         with self._lock:
-            objects = self._objects[stream, known]
+            objects = self._objects[stream, known.meaning]
             is_new = identifier not in objects
             objects.add(identifier)
             count = len(objects)
@@ -141,10 +141,7 @@ class Skipped:
     def counts(self) -> dict[tuple[str, str], int]:
         """Objects skipped by stream and meaning."""
         with self._lock:
-            counts: Counter[tuple[str, str]] = Counter()
-            for (stream, known), objects in self._objects.items():
-                counts[stream, known.meaning] += len(objects)
-            return dict(counts)
+            return {reason: len(objects) for reason, objects in self._objects.items()}
 
     def summarise(self) -> None:
         for (stream, meaning), count in sorted(self.counts().items()):

@@ -239,16 +239,17 @@ class GraphStream(HttpStream, ABC):
         action = known.action
         if action is Action.DENY:
             action = Action.SKIP if self._is_permitted() else Action.FAIL
+        lasting = GraphUnavailable if action is Action.RESTART else StreamRefused
         refusal = f"{self._advice(response, known)} {describe(response)}"
         if not self.of_one_object:
             if action is Action.RENEW:
                 raise self.sync.client.fail(SignInRefused(refusal))
-            raise StreamRefused(f"{self.name}: {refusal}")
+            raise lasting(f"{self.name}: {refusal}")
         if action in (Action.SKIP, Action.CORRUPT):
             self.sync.skipped.add(self.name, _object(stream_slice), known, response)
         elif action in (Action.RESTART, Action.UNPAGE) or known is UNKNOWN:
             self.sync.object_failed(self.reading)
-            raise StreamRefused(f"{self._label(stream_slice)}: {refusal}")
+            raise lasting(f"{self._label(stream_slice)}: {refusal}")
         elif self.sync.give_up(self.reading):
             raise StreamRefused(f"{self.name}: {refusal}")
 

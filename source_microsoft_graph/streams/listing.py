@@ -11,6 +11,9 @@ from source_microsoft_graph.errors import Action, Known, ProtocolBroken
 _SMALLER = 4
 """How many times fewer rows are asked for after a page was too much for Graph."""
 
+_FRUITLESS_RESTARTS = 3
+"""Restarts in a row that brought no new row before the listing is given up."""
+
 
 class Listing:
     """Where a listing stands, and what it may still try when Graph refuses to go on.
@@ -29,6 +32,7 @@ class Listing:
         self._emitted = array("q")
         self._emitted_before: set[int] = set()
         self._emitted_at_restart = -1
+        self._fruitless_restarts = 0
         self._followed: set[int] = set()
 
     @property
@@ -53,8 +57,8 @@ class Listing:
     def adapt(self, known: Known) -> bool:
         """Prepare to read again from the first page in the way this answer asks for; False if there is none."""
         match known.action:
-            case Action.RESTART if self.link is not None and len(self._emitted) > self._emitted_at_restart:
-                self._emitted_at_restart = len(self._emitted)
+            case Action.RESTART if self.link is not None and self._may_restart():
+                pass
             case Action.SHRINK | Action.CORRUPT if self.page_size is not None and self.page_size > 1:
                 self.page_size = max(1, self.page_size // _SMALLER)
             case Action.UNPAGE if self.page_size is not None:
@@ -74,10 +78,17 @@ class Listing:
     def unread(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The rows this listing has not emitted before it started again; of each an eight-byte hash is kept."""
         for row in rows:
-            mark = hash(row.get("id"))
-            if mark not in self._emitted_before:
+            if "id" not in row:
+                yield row
+            elif (mark := hash(row["id"])) not in self._emitted_before:
                 self._emitted.append(mark)
                 yield row
+
+    def _may_restart(self) -> bool:
+        """A token that keeps dying at the same place would restart the listing for ever."""
+        self._fruitless_restarts = self._fruitless_restarts + 1 if len(self._emitted) == self._emitted_at_restart else 0
+        self._emitted_at_restart = len(self._emitted)
+        return self._fruitless_restarts < _FRUITLESS_RESTARTS
 
     def _start_again(self) -> None:
         self.link = None

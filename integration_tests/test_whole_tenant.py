@@ -1,0 +1,289 @@
+"""Whole reads through the console script, compared with what the tenant holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.runner import ConsoleScript, Message, Output
+from integration_tests.simulated_tenant import Fault, Tenant, Traits, serve
+from integration_tests.simulated_tenant.faults import ALWAYS
+from integration_tests.simulated_tenant.server import Server
+from source_microsoft_graph.records import row
+from source_microsoft_graph.streams import STREAMS
+
+Key = tuple[str, ...]
+Rows = dict[Key, dict[str, Any]]
+
+NOT_LISTED = {
+    # A list of members returns the default properties of each member's type, and the tenant holds all of them.
+    "group_member": None,
+    "group_owner": None,
+    "directory_role_member": None,
+    # Returned only where they are selected, and a delta query or a list of drives is read as it comes.
+    "drives": {"system"},
+    "drive_items": {"sharepoint_ids", "web_dav_url"},
+}
+"""Columns that a list does not return though the schema has them; None where that depends on the row."""
+
+PERMISSIONS = {
+    "users": {"User.Read.All"},
+    "mail_messages": {"User.Read.All", "Mail.Read"},
+}
+
+
+def a_catalog(streams: list[Message], *names: str) -> dict[str, Any]:
+    return {
+        "streams": [
+            {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+            for stream in streams
+            if not names or stream["name"] in names
+        ]
+    }
+
+
+def the_tenants(tenant: Tenant, stream: Message) -> Rows:
+    """What the tenant holds of a stream, in the connector's form, by key."""
+    key = key_of(stream)
+    held: Rows = {}
+    for parents, entity in tenant.rows(stream["name"]):
+        record = without_nulls(row(entity) | parents)
+        held[tuple(record[column] for column in key)] = record
+    return held
+
+
+def key_of(stream: Message) -> list[str]:
+    return [column for (column,) in stream["source_defined_primary_key"]]
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in value]
+    return value
+
+
+def records(output: Output) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in output.of("RECORD"):
+        found.setdefault(record["stream"], []).append(without_nulls(record["data"]))
+    return found
+
+
+def statuses(output: Output) -> dict[str, str]:
+    """The last status of each stream."""
+    return {trace["stream_descriptor"]["name"]: trace["status"] for trace in output.traces("stream_status")}
+
+
+def assert_is_the_tenant(output: Output, tenant: Tenant, streams: list[Message]) -> None:
+    """Every row of every stream, each once, with every value a list returns."""
+    read = records(output)
+    for stream in streams:
+        name, key = stream["name"], key_of(stream)
+        keys = Counter(tuple(record[column] for column in key) for record in read.get(name, []))
+        held = the_tenants(tenant, stream)
+        assert keys == Counter(dict.fromkeys(held, 1)), name
+        columns = set(stream["json_schema"]["properties"])
+        for record in read[name]:
+            entity = held[tuple(record[column] for column in key)]
+            assert {column: entity.get(column) for column in record} == record, name
+            not_listed = NOT_LISTED.get(name, set())
+            if not_listed is not None:
+                assert (set(entity) & columns) - set(record) - not_listed == set(), name
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return Tenant()
+
+
+@pytest.fixture
+def own_server(tenant: Tenant) -> Iterator[Server]:
+    """A tenant of this test's own, to be changed at will."""
+    with serve(tenant) as server:
+        yield server
+
+
+def read(server: Server, streams: list[Message], *names: str, **config: Any) -> Output:
+    runner = ConsoleScript(Path(server.ca_bundle))
+    return runner.read(server.config() | config, a_catalog(streams, *names))
+
+
+def test_a_read_is_the_tenant(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """All 22 streams: exactly what the tenant holds, each key once, every stream COMPLETE, the exit code 0."""
+    output = read(own_server, streams).succeeded()
+
+    assert_is_the_tenant(output, tenant, streams)
+    assert statuses(output) == {stream["name"]: "COMPLETE" for stream in streams}
+    assert len(streams) == len(STREAMS) == 22
+
+
+@pytest.mark.parametrize(("workers", "page_size"), [(2, 100), (40, 999)])
+def test_a_read_is_the_tenant_however_it_is_read(
+    own_server: Server, tenant: Tenant, streams: list[Message], workers: int, page_size: int
+) -> None:
+    """Few workers and small pages, many workers and large ones: the same rows."""
+    output = read(own_server, streams, num_workers=workers, page_size=page_size).succeeded()
+
+    assert_is_the_tenant(output, tenant, streams)
+
+
+def test_every_skipped_object_is_named_once(own_server: Server, streams: list[Message]) -> None:
+    """What the rows leave out is in the log: each object by name, and the number of each stream and reason."""
+    output = read(own_server, streams).succeeded()
+
+    warned = [log["message"] for log in output.of("LOG") if log["level"] == "WARN"]
+    named = [message for message in warned if ": skipped " in message]
+    counted = [message for message in warned if " skipped in all. " in message]
+    assert len(named) == len({message.split(". ")[0] for message in named})
+    assert len(named) == sum(int(message.split(": ")[1].split(" ")[0]) for message in counted)
+    assert {message.split(":")[0] for message in named} == {
+        "channels",
+        "team_member",
+        "mail_messages",
+        "calendar_events",
+        "contacts",
+        "drives",
+        "drive_items",
+    }
+
+
+def test_two_permissions_read_their_own_streams(streams: list[Message]) -> None:
+    """With User.Read.All and Mail.Read alone, users and mail are whole and every other stream says what it lacks."""
+    tenant = Tenant(grants={"User.Read.All", "Mail.Read"})
+    with serve(tenant) as server:
+        output = read(server, streams)
+
+    readable = {"users", "mail_messages"}
+    assert output.exit_code == 1
+    assert_is_the_tenant(output, tenant, [stream for stream in streams if stream["name"] in readable])
+    assert set(records(output)) == readable
+    for name, status in statuses(output).items():
+        assert status == ("COMPLETE" if name in readable else "INCOMPLETE"), name
+    told = {
+        error["stream_descriptor"]["name"]: error["message"]
+        for error in output.traces("error")
+        if error.get("stream_descriptor")
+    }
+    assert set(told) == {stream["name"] for stream in streams} - readable
+    for stream_class in STREAMS:
+        name = stream_class.__name__
+        for stream, message in told.items():
+            if stream.replace("_", "") == name.lower():
+                assert "grant the application permission" in message.lower(), message
+
+
+def test_throttling_and_faults_on_the_way_change_nothing(
+    own_server: Server, tenant: Tenant, streams: list[Message]
+) -> None:
+    """Resets, cut-off bodies, 503s and 429s in between, on real sockets: the same rows, nothing asked too early."""
+    tenant.faults.add(Fault(match="GET /v1.0/users", kind="reset", after=2, times=1))
+    tenant.faults.add(Fault(match="GET /v1.0/groups/.*/members", kind="truncate", after=3, times=2))
+    tenant.faults.add(
+        Fault(match="GET /v1.0/users/.*/messages", status=503, code="ServiceUnavailable", after=4, times=2)
+    )
+    tenant.faults.add(
+        Fault(
+            match="GET /v1.0/users/.*/events",
+            status=429,
+            code="ApplicationThrottled",
+            headers={"Retry-After": "1"},
+            after=5,
+            times=2,
+        )
+    )
+    tenant.faults.add(Fault(match="GET /v1.0/chats/.*/messages", kind="not_json", after=6, times=1))
+
+    output = read(own_server, streams).succeeded()
+
+    assert_is_the_tenant(output, tenant, streams)
+
+
+def test_tokens_that_live_for_seconds(streams: list[Message]) -> None:
+    """A token that expires in the middle is renewed before it does; no row is lost and nothing is refused."""
+    tenant = Tenant(traits=Traits(token_seconds=2))
+    with serve(tenant, latency=0.05) as server:
+        output = read(server, streams, num_workers=4).succeeded()
+
+    assert_is_the_tenant(output, tenant, streams)
+
+
+def test_a_revoked_token_is_replaced(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """Tokens revoked in the middle of a read cost a sign-in and no row."""
+    tenant.faults.add(Fault(match="GET", kind="error", status=401, after=100))
+    tenant.faults.add(Fault(match="GET", kind="error", status=401, after=200))
+    output = read(own_server, streams).succeeded()
+
+    assert_is_the_tenant(output, tenant, streams)
+    assert 401 in {seen.status for seen in tenant.requests}
+
+
+def test_an_expired_page_token_restarts_the_listing(streams: list[Message]) -> None:
+    """Page tokens that die after two pages: restarted listings still give each row once."""
+    tenant = Tenant()
+    tenant.faults.add(
+        Fault(match="GET /v1.0/users/.*/messages.*skiptoken", status=410, code="syncStateNotFound", after=3, times=3)
+    )
+    with serve(tenant) as server:
+        output = read(server, streams, "users", "mail_messages", page_size=100).succeeded()
+
+    assert_is_the_tenant(output, tenant, [stream for stream in streams if stream["name"] in ("users", "mail_messages")])
+
+
+def test_a_pulled_cable_loses_nothing(tenant: Tenant, streams: list[Message]) -> None:
+    """The network gone in the middle: what was not read is INCOMPLETE, the exit code tells, the next read is whole."""
+    tenant.faults.add(Fault(match=".*", kind="reset", after=300, times=ALWAYS))
+    with serve(tenant) as server:
+        output = read(server, streams, num_workers=2)
+
+    assert output.exit_code == 1
+    assert "INCOMPLETE" in statuses(output).values()
+    for stream in streams:
+        read_keys = {
+            tuple(record[column] for column in key_of(stream)) for record in records(output).get(stream["name"], [])
+        }
+        held = set(the_tenants(tenant, stream))
+        assert read_keys <= held
+        if statuses(output).get(stream["name"]) == "COMPLETE":
+            assert read_keys == held, stream["name"]
+
+    tenant.faults.clear()
+    with serve(tenant) as server:
+        assert_is_the_tenant(read(server, streams).succeeded(), tenant, streams)
+
+
+def test_an_interrupt_ends_the_sync_at_once(own_server: Server, streams: list[Message], tmp_path: Path) -> None:
+    """Ctrl-C while workers wait for Graph and for the queue ends the process within seconds."""
+    import json
+
+    own_server.latency = 0.05
+    (tmp_path / "config.json").write_text(json.dumps(own_server.config()))
+    (tmp_path / "catalog.json").write_text(json.dumps(a_catalog(streams)))
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("source-microsoft-graph")),
+            "read",
+            *("--config", str(tmp_path / "config.json")),
+            *("--catalog", str(tmp_path / "catalog.json")),
+        ],
+        env={**os.environ, "REQUESTS_CA_BUNDLE": own_server.ca_bundle},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if '"RECORD"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode != 0

@@ -1,0 +1,125 @@
+"""The tables of the documentation, drawn from the code: `python -m unit_tests.tables` writes them anew.
+
+Each stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that none is out of date.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from source_microsoft_graph.config import CLOUDS, SPEC, Config
+from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action
+from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync import Sync
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "microsoft-graph.md")
+_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_NEXT = {
+    Action.SKIP: "That object is skipped and counted; the stream goes on.",
+    Action.DENY: "With the permission granted, that object is skipped and counted; without it, the stream fails.",
+    Action.FAIL: "The stream fails, the others go on.",
+    Action.RETRY: "Asked again, six times in all.",
+    Action.WAIT: "Waited out, as long as Graph says.",
+    Action.RENEW: "One new token is fetched; refused again, the sync fails.",
+    Action.RESTART: "That listing is read again, without doubled rows.",
+    Action.SHRINK: "Asked again, then read in smaller pages.",
+    Action.CORRUPT: "Read in smaller pages; what lies behind the item is skipped and counted.",
+    Action.UNPAGE: "Read again without a page size.",
+}
+
+
+def streams() -> Iterator[tuple[str, ...]]:
+    """One line a stream: what a row is, its key, its path."""
+    yield "Stream", "One row per", "Key", "Graph path", "Most rows a page"
+    for stream in _streams():
+        what, url = _docstring(stream)
+        key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
+        path = stream.path_template.replace("{owner}", "{users|groups|sites}/{id}/")
+        size = "all at once" if stream.page_size is None else str(stream.page_size)
+        yield f"[`{stream.name}`]({url})", what, ", ".join(f"`{name}`" for name in key), f"`{path}`", size
+
+
+def permissions() -> Iterator[tuple[str, ...]]:
+    """One line a permission of the documented set: the streams that need it, and what suffices instead."""
+    yield "Application permission", "Streams that need it", "Least permission that suffices"
+    documented = list(dict.fromkeys(stream.permissions[0] for stream in _streams()))
+    for permission in documented:
+        needing = [stream for stream in _streams() if stream.permissions[0] == permission]
+        least = [f"`{stream.least_permission}` for `{stream.name}`" for stream in needing if stream.least_permission]
+        yield (
+            f"`{permission}`",
+            ", ".join(f"`{stream.name}`" for stream in needing),
+            "; ".join(least) or "this one",
+        )
+
+
+def configuration() -> Iterator[tuple[str, ...]]:
+    """One line a field of the form."""
+    yield "Field", "Required", "Default", "What it is"
+    for name, field in sorted(SPEC["properties"].items(), key=lambda item: item[1]["order"]):
+        if not field.get("airbyte_hidden"):
+            default = f"`{field['default']}`" if "default" in field else ""
+            required = "yes" if name in SPEC["required"] else ""
+            yield (
+                f"`{name}`",
+                required,
+                default,
+                re.sub(r"<a href=\"([^\"]+)\">([^<]+)</a>", r"[\2](\1)", field["description"]),
+            )
+
+
+def clouds() -> Iterator[tuple[str, ...]]:
+    """One line a cloud."""
+    yield "`cloud_type`", "Login host", "Graph host"
+    for name, cloud in CLOUDS.items():
+        yield f"`{name}`", cloud.login_host, cloud.graph_host
+    yield "`custom`", "`login_host`", "`graph_host`"
+
+
+def troubleshooting() -> Iterator[tuple[str, ...]]:
+    """One line a known refusal of Graph's, then one a sign-in error."""
+    yield "Status", "Code or text", "What it means", "What the connector does"
+    for known in CATALOGUE:
+        status = "no answer" if known.status == 0 else str(known.status or "any")
+        sign = f"`{known.code}`" if known.code else f"“{known.text}”" if known.text else ""
+        yield status, sign, known.meaning, _NEXT[known.action]
+    for code, meaning in SIGN_IN.items():
+        yield "sign-in", f"`AADSTS{code}`", f"{meaning[0].upper()}{meaning[1:]}.", "The sync fails at once."
+
+
+TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
+    table.__name__: table for table in (streams, permissions, configuration, clouds, troubleshooting)
+}
+
+
+def redrawn(text: str) -> str:
+    """The text with every table in it as it ought to be."""
+    return _TABLE.sub(lambda found: f"{found[1]}{_markdown(TABLES[found[2]]())}{found[3]}", text)
+
+
+def _markdown(lines: Iterable[tuple[str, ...]]) -> str:
+    head, *body = lines
+    rows = [head, tuple("---" for _ in head), *body]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+
+
+def _docstring(stream: GraphStream) -> tuple[str, str]:
+    text, _, url = str(type(stream).__doc__).rpartition(": ")
+    return text.removeprefix("One row per "), url
+
+
+def _streams() -> list[GraphStream]:
+    config = Config.parse({"tenant_id": "t", "client_id": "c", "client_secret": "s"})
+    sync = Sync(config, logging.getLogger("airbyte"))
+    return [stream_class(sync) for stream_class in STREAMS]
+
+
+if __name__ == "__main__":
+    for document in DOCUMENTS:
+        document.write_text(redrawn(document.read_text()))

@@ -1,0 +1,30 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from unit_tests.tables import DOCUMENTS, ROOT, TABLES, redrawn
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_tables_are_current(document: Path) -> None:
+    """Redrawing changes nothing; if this fails, run `python -m unit_tests.tables`."""
+    text = document.read_text()
+    assert redrawn(text) == text
+
+
+def test_every_table_is_shown() -> None:
+    """No table is drawn for nobody."""
+    shown = {name for document in DOCUMENTS for name in re.findall(r"<!-- table: (\w+) -->", document.read_text())}
+    assert shown == set(TABLES)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
+    """A relative link names a file that is there."""
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
