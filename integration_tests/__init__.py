@@ -1,0 +1,1 @@
+"""Tests against a whole Microsoft 365 tenant, simulated or real."""

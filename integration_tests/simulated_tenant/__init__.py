@@ -1,0 +1,16 @@
+"""A simulated Microsoft 365 tenant behind HTTPS, with the rules of Microsoft Graph v1.0 and of its token endpoint.
+
+tenant = Tenant(Size(users=100))
+with serve(tenant) as server:
+    ...  # server.config() is a connector configuration, server.ca_bundle goes to REQUESTS_CA_BUNDLE
+"""
+
+from __future__ import annotations
+
+from .faults import ALWAYS, Fault
+from .problems import Problem
+from .server import Server, serve
+from .tenant import GRANTS, Size, Tenant, Traits
+from .wire import Reply, Request
+
+__all__ = ["ALWAYS", "GRANTS", "Fault", "Problem", "Reply", "Request", "Server", "Size", "Tenant", "Traits", "serve"]

@@ -1,0 +1,370 @@
+"""Entra ID: users, groups, applications, service principals, directory roles, and who belongs to what.
+
+https://learn.microsoft.com/graph/azuread-identity-access-management-concept-overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Single, words
+from .problems import Problem, problem
+from .rows import Rows
+from .shapes import EPOCH, VARIANTS, Entity, Guids, Shape, fragment, moment, thawed
+
+if TYPE_CHECKING:
+    from .tenant import Tenant
+
+DOMAIN = "contoso.com"
+GIVEN = words("Adele Zoë Miguel Søren 李雷 Grady Isaiah Léa Nestor Patti O'Brian Anaïs Jürgen")
+SURNAMES = words("Vance Müller Núñez Ørsted Nguyễn Archie Langer D'Angelo Wilke Fernandez Smith-Jones")
+ROLES = words("Global User Exchange Application Teams Security Helpdesk Billing License Intune Printer Groups")
+
+SHAREPOINT_OWNED = words(
+    "aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills"
+)
+OUTLOOK_OWNED = words(
+    "allowExternalSenders autoSubscribeNewMembers hideFromAddressLists hideFromOutlookClients accessType isFavorite "
+    "isSubscribedByMail unseenCount unseenConversationsCount unseenMessagesCount welcomeMessageEnabled"
+)
+
+# What a list of each type shows. https://learn.microsoft.com/graph/api/user-list#optional-query-parameters,
+# https://learn.microsoft.com/graph/api/resources/group#properties
+SELECTIONS: Mapping[str, Selection] = {
+    "user": Selection(
+        default=words(
+            "businessPhones displayName givenName id jobTitle mail mobilePhone officeLocation preferredLanguage "
+            "surname userPrincipalName"
+        ),
+        refused=dict.fromkeys(
+            words(
+                "aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills"
+            ),
+            "not_in_sharepoint",
+        )
+        | dict.fromkeys(words("mailboxSettings deviceEnrollmentLimit print"), "not_in_a_list"),
+    ),
+    "group": Selection(
+        on_request=words("assignedLabels assignedLicenses licenseProcessingState isManagementRestricted uniqueName"),
+        refused=dict.fromkeys(OUTLOOK_OWNED, "not_in_a_list")
+        | {"hasMembersWithLicenseErrors": "never_on_a_get", "isArchived": "archived_flag"},
+    ),
+    "application": Selection(on_request=words("managerApplications authenticationBehaviors oauth2RequirePostResponse")),
+}
+WRITERS = " Directory.Read.All Directory.ReadWrite.All"
+USER_READ = words("User.Read.All User.ReadWrite.All" + WRITERS)
+GROUP_READ = words("GroupMember.Read.All Group.Read.All Group.ReadWrite.All GroupMember.ReadWrite.All" + WRITERS)
+APPLICATION_READ = words(
+    "Application.Read.All Application.ReadWrite.All Application.ReadWrite.OwnedBy Directory.Read.All"
+)
+ROLE_READ = words("RoleManagement.Read.Directory RoleManagement.ReadWrite.Directory" + WRITERS)
+USER_BASIC = words("displayName givenName surname mail id securityIdentifier userPrincipalName")
+GROUP_BASIC = words("id displayName description mail visibility groupTypes securityIdentifier")
+
+# Which permissions show more of a member than its id.
+# https://learn.microsoft.com/graph/permissions-overview#limited-information-returned-for-inaccessible-member-objects
+VISIBLE_BY: Mapping[str, tuple[str, ...]] = {
+    "user": (*USER_READ, "User.ReadBasic.All"),
+    "group": GROUP_READ,
+    "device": words("Device.Read.All" + WRITERS),
+    "servicePrincipal": APPLICATION_READ,
+    "orgContact": words("OrgContact.Read.All" + WRITERS),
+}
+
+Reference = tuple[str, int]
+
+
+class Directory:
+    """The tenant's directory, derived object by object from the seed."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.ids = {kind: Guids(tenant.seed, kind) for kind in (*OWN_VALUES, "appId")}
+        self.shapes = {kind: self._shape(kind) for kind in OWN_VALUES}
+        self.keys = {kind: [_with_keys(entity) for entity in self.shapes[kind].entities] for kind in CERTIFIED}
+
+    def _shape(self, kind: str) -> Shape:
+        refused = SELECTIONS.get(kind, Selection()).refused
+        always = {"deletedDateTime": None, **dict.fromkeys(NEEDS_MORE.get(kind, ()))}
+        return Shape(kind, self.tenant.seed, always, refused, _without_keys)
+
+    def count(self, kind: str) -> int:
+        size = self.tenant.size
+        return {
+            "user": size.users, "group": size.groups, "application": size.applications, "device": size.devices,
+            "servicePrincipal": size.service_principals, "orgContact": size.org_contacts,
+            "directoryRole": min(size.directory_roles, len(ROLES)), "directoryRoleTemplate": len(ROLES),
+        }[kind]  # fmt: skip
+
+    def find(self, kind: str, text: str) -> int | None:
+        """The number of the object with that id; a user is also known by the principal name."""
+        number = self.ids[kind].find(text)
+        if number is None and kind == "user" and text.startswith("user."):
+            digits = text.removeprefix("user.").split("@")[0].split("_")[0]
+            number = int(digits) if digits.isdecimal() else None
+        return number if number is not None and 0 <= number < self.count(kind) else None
+
+    def object(self, reference: Reference) -> Entity:
+        kind, number = reference
+        return self.shapes[kind].entity(number, {"id": self.ids[kind][number], **OWN_VALUES[kind](self, number)})
+
+    def every(self, kind: str) -> Rows:
+        return Rows(range(self.count(kind)), lambda number: self.object((kind, number)))
+
+    def with_keys(self, kind: str) -> Rows:
+        """Applications or service principals with the bytes of their certificates."""
+        plain, keys = self.every(kind), self.keys[kind]
+        return Rows(plain.ascending, lambda number: plain.make(number) | {"keyCredentials": keys[number % VARIANTS]})
+
+    def members(self, group: int) -> Sequence[Reference]:
+        """Users first, then one of every other type in each third group; the first group holds everyone."""
+        users, size = self.tenant.size.users, self.tenant.size.members_per_group
+        places = range(users) if group == 0 else ((group * 5 + place) % users for place in range(min(size, users)))
+        others = [
+            (kind, group % (self.count(kind) or 1)) for kind in OTHER_MEMBERS if self.count(kind) and group % 3 == 1
+        ]
+        return [*(("user", user) for user in places), *others]
+
+    def owners(self, group: int) -> Sequence[Reference]:
+        """One or two users, and now and then the service principal that made the group."""
+        users = {("user", (group * 5 + place) % self.tenant.size.users) for place in range(1 + group % 2)}
+        made_by_app = group % 4 == 1 and self.count("servicePrincipal")
+        return [
+            *sorted(users),
+            *([("servicePrincipal", group % self.count("servicePrincipal"))] if made_by_app else ()),
+        ]
+
+    def role_members(self, role: int) -> Sequence[Reference]:
+        users = {("user", (role + place) % self.tenant.size.users) for place in range(1 + role % 3)}
+        other = ("servicePrincipal", "group")[role % 2]
+        return [*sorted(users), *([(other, role % self.count(other))] if role and self.count(other) else ())]
+
+    def visible(self, reference: Reference, roles: AbstractSet[str]) -> Entity:
+        """A member as the app may see it: without a permission for its type, only its type and id."""
+        kind, number = reference
+        hidden = dict.fromkeys(self.shapes[kind].entities[0]) | {"id": self.ids[kind][number]}
+        shown = hidden if roles.isdisjoint(VISIBLE_BY[kind]) else self.object(reference)
+        return {"@odata.type": f"#microsoft.graph.{kind}", **shown}
+
+
+def _user(directory: Directory, number: int) -> Entity:
+    guest, name = number in directory.tenant.size.guest_numbers, f"user.{number}"
+    given, surname = GIVEN[number % len(GIVEN)], SURNAMES[number % len(SURNAMES)]
+    mail = f"{name}@fabrikam.example" if guest else f"{name}@{DOMAIN}"
+    return {
+        "displayName": f"{given} {surname}",
+        "givenName": given,
+        "surname": surname,
+        "mail": mail,
+        "mailNickname": name,
+        "userPrincipalName": f"{name}_fabrikam.example#EXT#@{DOMAIN}" if guest else mail,
+        "userType": "Guest" if guest else "Member",
+        "creationType": "Invitation" if guest else None,
+        "externalUserState": "Accepted" if guest else None,
+        "accountEnabled": number not in directory.tenant.size.disabled_numbers,
+        "createdDateTime": moment(EPOCH + timedelta(minutes=number)),
+        "proxyAddresses": [f"SMTP:{mail}", f"smtp:{name}@contoso.onmicrosoft.com"],
+    }
+
+
+def _group(directory: Directory, number: int) -> Entity:
+    size = directory.tenant.size
+    unified, dynamic = number < size.microsoft365_groups, number % 5 == 4
+    has_mail = unified or number % 3 != 2
+    return {
+        "displayName": f"Group {number} – {SURNAMES[number % len(SURNAMES)]}",
+        "description": None if number % 4 == 3 else f"Group number {number}\nwith a second line",
+        "groupTypes": ["Unified"] * unified + ["DynamicMembership"] * dynamic,
+        "mail": f"group{number}@{DOMAIN}" if has_mail else None,
+        "mailEnabled": has_mail,
+        "mailNickname": f"group{number}",
+        "securityEnabled": not unified,
+        "membershipRule": 'user.department -eq "Sales"' if dynamic else None,
+        "membershipRuleProcessingState": "On" if dynamic else None,
+        "resourceProvisioningOptions": ["Team"] * (number < size.teams),
+        "createdDateTime": moment(EPOCH + timedelta(minutes=number)),
+        "visibility": ("Public", "Private")[number % 2] if unified else None,
+    }
+
+
+def _application(directory: Directory, number: int) -> Entity:
+    app = {"appId": directory.ids["appId"][number], "displayName": f"Application {number}"}
+    return app | {"createdDateTime": moment(EPOCH + timedelta(hours=number))}
+
+
+def _service_principal(directory: Directory, number: int) -> Entity:
+    kind = ("Application", "ManagedIdentity")[number % 4 == 3]
+    return _application(directory, number) | {"servicePrincipalType": kind, "appDisplayName": f"Application {number}"}
+
+
+def _template(directory: Directory, number: int) -> Entity:
+    return {"displayName": f"{ROLES[number]} Administrator", "description": f"Can manage {ROLES[number]}."}
+
+
+def _role(directory: Directory, number: int) -> Entity:
+    return _template(directory, number) | {"roleTemplateId": directory.ids["directoryRoleTemplate"][number]}
+
+
+OWN_VALUES: Mapping[str, Callable[[Directory, int], Entity]] = {
+    "user": _user,
+    "group": _group,
+    "application": _application,
+    "servicePrincipal": _service_principal,
+    "device": lambda directory, number: {"displayName": f"DESKTOP-{number:04}"},
+    "orgContact": lambda directory, number: {"displayName": f"Supplier {number}", "mail": f"s{number}@example.org"},
+    "directoryRole": _role,
+    "directoryRoleTemplate": _template,
+}
+OTHER_MEMBERS = ("group", "device", "servicePrincipal", "orgContact")
+CERTIFIED = ("application", "servicePrincipal")
+# Null without permissions of their own: https://learn.microsoft.com/graph/custom-security-attributes-examples,
+# https://learn.microsoft.com/graph/api/resources/user#properties
+NEEDS_MORE = {
+    "user": words("customSecurityAttributes employeeLeaveDateTime passwordProfile"),
+    "servicePrincipal": words("customSecurityAttributes"),
+}
+
+
+def _without_keys(variant: int, entity: Entity) -> Entity:
+    if "keyCredentials" not in entity:
+        return entity
+    return entity | {"keyCredentials": [{**credential, "key": None} for credential in entity["keyCredentials"] or ()]}
+
+
+def _with_keys(entity: Entity) -> object:
+    credentials = thawed(entity)["keyCredentials"]
+    return fragment([{**credential, "key": "MIIDYDCCAki+/AwIBAgI="} for credential in credentials])
+
+
+# --- How the directory answers ---
+
+
+def _gone(call: Call) -> None:
+    if trouble := call.tenant.trouble["user"].get(call.ids.get("user")):
+        raise problem(trouble, call.segments["user"])
+
+
+SERVICE = Service(
+    "directory",
+    denial=lambda call: problem("directory_denied"),
+    gate=_gone,
+    missing=lambda name, text: problem("user_gone", text),
+    expired=lambda call: problem("page_token_expired"),
+    unsupported=lambda option: Problem(400, "Request_BadRequest", f"'{option}' is not supported by the service."),
+    unfilterable=lambda name, kind: Problem(
+        400,
+        "Request_UnsupportedQuery",
+        f"Unsupported or invalid query filter clause specified for property '{name}' of resource '{kind}'.",
+    ),
+    oversized=lambda top, most: Problem(
+        400,
+        "Request_UnsupportedQuery",
+        f"Invalid page size specified: '{top}'. Must be between 1 and {most} inclusive.",
+    ),
+    ignores_undeclared=True,
+    advanced_queries=True,
+)
+MOST_WITH_SIGN_IN_ACTIVITY = 500
+
+
+def _users(call: Call) -> Rows:
+    """signInActivity asks for AuditLog.Read.All and a premium licence, or the whole request fails.
+
+    https://learn.microsoft.com/graph/api/user-list#permissions
+    """
+    if "signInActivity" in (call.selected or ()):
+        if not call.may(("AuditLog.Read.All",)):
+            raise problem("audit_denied")
+        if not call.tenant.traits.premium:
+            raise problem("sign_ins_not_premium")
+    return call.tenant.directory.every("user")
+
+
+def _certified(kind: str) -> Callable[[Call], Rows]:
+    """The bytes of a key come only when keyCredentials is named: https://learn.microsoft.com/graph/api/application-list"""
+
+    def rows(call: Call) -> Rows:
+        directory = call.tenant.directory
+        return directory.with_keys(kind) if "keyCredentials" in (call.selected or ()) else directory.every(kind)
+
+    return rows
+
+
+def _every(kind: str) -> Callable[[Call], Rows]:
+    return lambda call: call.tenant.directory.every(kind)
+
+
+def _named(kind: str) -> Callable[[Call], Entity]:
+    return lambda call: call.tenant.directory.object((kind, call.ids[kind]))
+
+
+def _related(relation: str, parent: str) -> Callable[[Call], Rows]:
+    def rows(call: Call) -> Rows:
+        directory = call.tenant.directory
+        return Rows(
+            getattr(directory, relation)(call.ids[parent]), lambda member: directory.visible(member, call.roles)
+        )
+
+    return rows
+
+
+PAGED = partial(Listing, service=SERVICE, paging=Paging(100, 999))
+BY_NAME = {"displayName": "asc desc"}
+OPTIONS = "$select $top $filter $orderby $count $search $expand"
+RELATION_OPTIONS = "$select $top $filter $count $search"
+# Directory roles and their members come in one page: https://learn.microsoft.com/graph/paging
+ROLES_LISTED = partial(Listing, service=SERVICE, permissions=ROLE_READ, options="$select $expand")
+# https://learn.microsoft.com/graph/delta-query-overview
+TRACKED = partial(
+    Listing, service=SERVICE, paging=Paging(100), options="$select $filter", filters={"id": "eq in"}, delta=True
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    PAGED(
+        "/users", permissions=(*USER_READ, "User.ReadBasic.All"), type="user", rows=_users, options=OPTIONS,
+        filters={
+            "id": "eq in", "userType": "eq ne*", "accountEnabled": "eq ne*", "createdDateTime": "eq ne* ge le",
+            "userPrincipalName": "eq", "displayName": "eq", "department": "eq", "mail": "eq",
+        },
+        orders=BY_NAME | {"userPrincipalName": "asc desc"}, basic=(USER_READ, USER_BASIC),
+    ),
+    PAGED(
+        "/groups", permissions=(*GROUP_READ, "Group.ReadBasic.All"), type="group", rows=_every("group"),
+        filters={
+            "id": "eq in", "groupTypes": "any", "resourceProvisioningOptions": "any", "mailEnabled": "eq", "mail": "eq",
+            "securityEnabled": "eq", "displayName": "eq",
+        },
+        options=OPTIONS, orders=BY_NAME, basic=(GROUP_READ, GROUP_BASIC),
+    ),
+    PAGED(
+        "/applications", permissions=APPLICATION_READ, type="application", rows=_certified("application"),
+        options=OPTIONS, filters={"id": "eq in", "appId": "eq in", "displayName": "eq"}, orders=BY_NAME,
+    ),
+    PAGED(
+        "/servicePrincipals", permissions=APPLICATION_READ, type="servicePrincipal",
+        rows=_certified("servicePrincipal"), options=OPTIONS, orders=BY_NAME,
+        filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
+    ),
+    PAGED(
+        "/groups/{group}/members", permissions=(*GROUP_READ, "GroupMember.ReadBasic.All", "Group.ReadBasic.All"),
+        rows=_related("members", "group"), options=RELATION_OPTIONS,
+    ),
+    PAGED("/groups/{group}/owners", permissions=GROUP_READ, rows=_related("owners", "group"), options=RELATION_OPTIONS),
+    ROLES_LISTED("/directoryRoles", type="directoryRole", rows=_every("directoryRole")),
+    ROLES_LISTED("/directoryRoleTemplates", type="directoryRoleTemplate", rows=_every("directoryRoleTemplate")),
+    ROLES_LISTED("/directoryRoles/{role}/members", rows=_related("role_members", "role")),
+    TRACKED("/users/delta", permissions=USER_READ, type="user", rows=_every("user")),
+    TRACKED("/groups/delta", permissions=GROUP_READ, type="group", rows=_every("group")),
+    TRACKED("/applications/delta", permissions=APPLICATION_READ, type="application", rows=_every("application")),
+    TRACKED(
+        "/servicePrincipals/delta", permissions=APPLICATION_READ, type="servicePrincipal",
+        rows=_every("servicePrincipal"),
+    ),
+    TRACKED("/directoryRoles/delta", permissions=ROLE_READ, type="directoryRole", rows=_every("directoryRole")),
+    Single("/users/{user}", SERVICE, USER_READ, "user", entity=_named("user")),
+    Single("/groups/{group}", SERVICE, GROUP_READ, "group", entity=_named("group")),
+)  # fmt: skip

@@ -1,0 +1,145 @@
+"""The shell around a tenant: HTTPS on one port of this machine, for the sign-in host and the Graph host alike."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip as gzip_format
+import ssl
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from . import certificates
+from .tenant import Tenant
+from .wire import Reply, Request
+
+SMALLEST_ZIPPED = 1024
+LEVEL = 1
+
+
+class Server:
+    """A running server; leaving the `with` block stops it."""
+
+    def __init__(
+        self, tenant: Tenant, port: int = 0, latency: float = 0.0, gzip: bool = True, folder: Path | None = None
+    ) -> None:
+        self.tenant, self.port, self.latency, self.gzip = tenant, port, latency, gzip
+        self._temporary = tempfile.TemporaryDirectory(prefix="simulated-tenant-")
+        ca_file, self._server_file = certificates.make(folder or Path(self._temporary.name))
+        self.ca_bundle = str(ca_file)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="simulated-tenant", daemon=True)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._temporary.cleanup()
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.port}"
+
+    def config(self) -> dict[str, Any]:
+        """A connector configuration for this tenant."""
+        return {
+            "tenant_id": self.tenant.tenant_id,
+            "client_id": self.tenant.client_id,
+            "client_secret": self.tenant.client_secret,
+            "cloud": {"cloud_type": "custom", "login_host": self.host, "graph_host": self.host},
+        }
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._ready.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._server_file)
+        handlers = web.Server(self._handle, access_log=None, keepalive_timeout=120)
+        listener = await self._loop.create_server(handlers, "127.0.0.1", self.port, ssl=context, backlog=1024)
+        self.port = listener.sockets[0].getsockname()[1]
+        self.tenant.graph_hosts |= {self.host, f"127.0.0.1:{self.port}"}
+        self._ready.set()
+        await self._stop.wait()
+        listener.close()
+        transports = [connection.transport for connection in handlers.connections]
+        await handlers.shutdown(0.1)
+        for transport in transports:
+            if transport:
+                transport.abort()
+        await asyncio.sleep(0.01)
+
+    async def _handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = incoming.raw_path.partition("?")
+        body = await incoming.read() if incoming.can_read_body else b""
+        reply = self.tenant.begin(Request(incoming.method, path, query, incoming.headers, body))
+        try:
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            return await DELIVERIES[reply.delivery](self, incoming, reply)
+        finally:
+            self.tenant.finish(reply)
+
+    async def _whole(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        return web.Response(status=reply.status, **self._encoded(incoming, reply))
+
+    def _encoded(self, incoming: web.BaseRequest, reply: Reply) -> dict[str, Any]:
+        body, headers = reply.body, reply.headers
+        if self.gzip and len(body) > SMALLEST_ZIPPED and "gzip" in incoming.headers.get("Accept-Encoding", ""):
+            body, headers = gzip_format.compress(body, LEVEL, mtime=0), {**headers, "Content-Encoding": "gzip"}
+        return {"body": body, "headers": headers}
+
+    async def _truncated(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        """Half of the bytes that Content-Length promises, then the connection closes."""
+        encoded = self._encoded(incoming, reply)
+        response = web.StreamResponse(
+            status=reply.status, headers={**encoded["headers"], "Content-Length": str(len(encoded["body"]))}
+        )
+        await response.prepare(incoming)
+        await response.write(encoded["body"][: len(encoded["body"]) // 2])
+        return self._hang_up(incoming)
+
+    async def _reset(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        if incoming.transport:
+            incoming.transport.abort()
+        return web.Response()
+
+    async def _never(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        await self._stop.wait()
+        return self._hang_up(incoming)
+
+    def _hang_up(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        if incoming.transport:
+            incoming.transport.close()
+        return web.Response()
+
+
+DELIVERIES = {"whole": Server._whole, "truncate": Server._truncated, "reset": Server._reset, "timeout": Server._never}
+
+
+def serve(
+    tenant: Tenant, port: int = 0, *, latency: float = 0.0, gzip: bool = True, folder: Path | None = None
+) -> Server:
+    """A server for the tenant, to be entered with `with`; port 0 takes a free one."""
+    return Server(tenant, port, latency, gzip, folder)

@@ -1,0 +1,189 @@
+"""The token endpoint of Microsoft Entra ID, for the client credentials flow.
+
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from .problems import Problem
+from .wire import Reply, Request, request_id
+
+if TYPE_CHECKING:
+    from .tenant import Tenant
+
+PATH = re.compile(r"/(?P<tenant>[^/]+)/(?P<what>oauth2/v2\.0/token|v2\.0/\.well-known/openid-configuration)")
+REQUIRED = ("grant_type", "client_id", "scope")
+CHALLENGE = {
+    "WWW-Authenticate": 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+}
+
+# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+REFUSALS: Mapping[int, tuple[int, str, str]] = {
+    900144: (400, "invalid_request", "The request body must contain the following parameter: '{}'."),
+    90002: (400, "invalid_tenant", "Tenant '{}' not found. Check to make sure you have the correct tenant ID."),
+    70003: (400, "unsupported_grant_type", "The app requested an unsupported grant type '{}'."),
+    700016: (400, "unauthorized_client", "Application with identifier '{}' was not found in the directory 'Contoso'."),
+    7000112: (401, "unauthorized_client", "Application '{}' is disabled."),
+    7000215: (
+        401,
+        "invalid_client",
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "
+        "the client secret ID, for a secret added to app '{}'.",
+    ),
+    7000218: (401, "invalid_client", "The request body must contain: 'client_assertion' or 'client_secret'."),
+    7000222: (401, "invalid_client", "The provided client secret keys for app '{}' are expired."),
+    500011: (400, "invalid_resource", "The resource principal named {} was not found in the tenant named Contoso."),
+    1002012: (400, "invalid_scope", "The provided value for scope {} is not valid: it must end with /.default."),
+}
+
+
+class Refused(Exception):
+    """A refusal by its AADSTS number."""
+
+    def __init__(self, number: int, subject: str = "") -> None:
+        super().__init__(number, subject)
+        self.number, self.subject = number, subject
+
+
+def respond(tenant: Tenant, request: Request) -> Reply | None:
+    """The reply of the sign-in service; None when the path isn't one of its own."""
+    match = PATH.fullmatch(request.path)
+    if match is None:
+        return None
+    try:
+        if match["tenant"].lower() not in (tenant.tenant_id, tenant.domain):
+            raise Refused(90002, match["tenant"])
+        return _json(200, _metadata(tenant, request) if match["what"].startswith("v2.0") else _grant(tenant, request))
+    except Refused as refused:
+        return _refusal(refused)
+
+
+def _metadata(tenant: Tenant, request: Request) -> Mapping[str, Any]:
+    authority = f"https://{request.host}/{tenant.tenant_id}"
+    return {
+        "issuer": f"{authority}/v2.0",
+        "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
+        "token_endpoint": f"{authority}/oauth2/v2.0/token",
+        "jwks_uri": f"{authority}/discovery/v2.0/keys",
+    }
+
+
+def _grant(tenant: Tenant, request: Request) -> Mapping[str, Any]:
+    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    if missing := [name for name in REQUIRED if not form.get(name)]:
+        raise Refused(900144, missing[0])
+    client, scope, secret = form["client_id"], form["scope"], form.get("client_secret")
+    resource = scope.removesuffix("/.default")
+    checks = (
+        (form["grant_type"] == "client_credentials", 70003, form["grant_type"]),
+        (client == tenant.client_id, 700016, client),
+        (not tenant.traits.app_disabled, 7000112, client),
+        (secret is not None, 7000218, ""),
+        (secret == tenant.client_secret, 7000215, client),
+        (not tenant.traits.secret_expired, 7000222, client),
+        (resource != scope, 1002012, scope),
+        (resource.removeprefix("https://") in tenant.graph_hosts, 500011, resource),
+    )
+    for passed, number, subject in checks:
+        if not passed:
+            raise Refused(number, subject)
+    lifetime = int(tenant.traits.token_seconds)
+    return {
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "ext_expires_in": lifetime,
+        "access_token": issue(tenant, resource, tenant.grants, lifetime),
+    }
+
+
+def _refusal(refused: Refused) -> Reply:
+    status, error, text = REFUSALS[refused.number]
+    trace, now = request_id(), f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
+    description = f"AADSTS{refused.number}: {text.format(refused.subject)} Trace ID: {trace} Timestamp: {now}"
+    body = {
+        "error": error,
+        "error_description": description,
+        "error_codes": [refused.number],
+        "timestamp": now,
+        "trace_id": trace,
+        "correlation_id": trace,
+        "error_uri": f"https://login.microsoftonline.com/error?code={refused.number}",
+    }
+    return _json(status, body)
+
+
+def _json(status: int, answer: Mapping[str, Any]) -> Reply:
+    return Reply(status, orjson.dumps(answer), {"Content-Type": "application/json; charset=utf-8"}, service="signin")
+
+
+def issue(tenant: Tenant, audience: str, roles: Collection[str], lifetime: float) -> str:
+    """An access token: a JWT whose `roles` are the application permissions granted at this moment.
+
+    https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+    """
+    now = tenant.clock()
+    claims = {
+        "aud": audience,
+        "iss": f"https://sts.windows.net/{tenant.tenant_id}/",
+        "iat": int(now),
+        "exp": now + lifetime,
+        "appid": tenant.client_id,
+        "idtyp": "app",
+        "roles": sorted(roles),
+        "tid": tenant.tenant_id,
+        "uti": tenant.token_generation,
+    }
+    signed = f"{_encode(orjson.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encode(orjson.dumps(claims))}"
+    return f"{signed}.{_signature(tenant, signed)}"
+
+
+def roles(tenant: Tenant, request: Request) -> frozenset[str]:
+    """The permissions of the request's token; one that Graph can't accept is a 401.
+
+    https://learn.microsoft.com/graph/resolve-auth-errors
+    """
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise _unauthorised("Access token is empty.")
+    claims = tenant.known_tokens.get(token) or _claims(tenant, token)
+    tenant.known_tokens[token] = claims
+    if claims["exp"] <= tenant.clock():
+        raise _unauthorised("Lifetime validation failed, the token is expired.")
+    if claims["aud"] != f"https://{request.host}":
+        raise _unauthorised("Access token validation failure. Invalid audience.")
+    if claims["uti"] != tenant.token_generation:
+        raise _unauthorised("Continuous access evaluation resulted in challenge: TokenIssuedBeforeRevocationTimestamp")
+    granted: frozenset[str] = claims["granted"]
+    return granted
+
+
+def _claims(tenant: Tenant, token: str) -> dict[str, Any]:
+    signed, _, signature = token.rpartition(".")
+    if signed.count(".") != 1:
+        raise _unauthorised("IDX14100: JWT is not well formed, there are no dots (.).")
+    if not hmac.compare_digest(signature.encode(), _signature(tenant, signed).encode()):
+        raise _unauthorised("Access token validation failure. Invalid signature.")
+    claims: dict[str, Any] = orjson.loads(urlsafe_b64decode(signed.split(".")[1] + "=="))
+    return claims | {"granted": frozenset(claims["roles"])}
+
+
+def _unauthorised(message: str) -> Problem:
+    return Problem(401, "InvalidAuthenticationToken", message, CHALLENGE)
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _signature(tenant: Tenant, signed: str) -> str:
+    return _encode(hmac.digest(tenant.key, signed.encode(), "sha256"))
