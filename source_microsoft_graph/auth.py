@@ -10,6 +10,7 @@ import binascii
 import re
 import threading
 from functools import partial
+from json import JSONDecodeError
 from typing import Any
 
 import orjson
@@ -84,15 +85,18 @@ class GraphAuth(AuthBase):
                 answer: dict[str, Any] = self._application().acquire_token_for_client(scopes=[self._config.scope])
                 return answer
             except ValueError as refusal:
-                # How msal reports a tenant it cannot discover; what Entra said stands in the error before.
-                raise SignInRefused(self._explain(str(refusal.__context__ or refusal))) from None
+                # How msal reports a tenant it cannot discover; what Entra said stands in the error before. An
+                # answer that is no JSON comes out the same way.
+                trouble: Exception = refusal.__context__ if isinstance(refusal.__context__, ValueError) else refusal
+                if not isinstance(trouble, JSONDecodeError):
+                    raise SignInRefused(self._explain(str(trouble))) from None
+                wait = None
             except requests.RequestException as error:
-                lasting = error
+                trouble, wait = error, None if error.response is None else retry_after(error.response)
             if attempt < ATTEMPTS:
-                asked = None if lasting.response is None else retry_after(lasting.response)
-                self._pacer.sleep(asked or backoff(attempt))
+                self._pacer.sleep(wait or backoff(attempt))
         raise GraphUnreachable(
-            f"No token could be had from {self._config.cloud.login_host} in {ATTEMPTS} attempts: {lasting}"
+            f"No token could be had from {self._config.cloud.login_host} in {ATTEMPTS} attempts: {trouble}"
         )
 
     def _application(self) -> ConfidentialClientApplication:

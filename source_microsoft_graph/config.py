@@ -71,7 +71,7 @@ class Config:
 
         Raises a `config_error` that names the first field it cannot use.
         """
-        raw = _stripped(raw)
+        raw = trimmed(raw)
         for fault in Draft7Validator(SPEC).iter_errors(raw):
             raise _refusal(*_explain(fault))
         return cls(
@@ -86,10 +86,10 @@ class Config:
         )
 
 
-def _stripped(raw: Any) -> Any:
-    """Values are pasted with the spaces and line breaks around them; none of ours has any."""
+def trimmed(raw: Any) -> Any:
+    """The configuration without the spaces and line breaks that values are pasted with; no value of ours has any."""
     if isinstance(raw, Mapping):
-        return {name: _stripped(value) for name, value in raw.items()}
+        return {name: trimmed(value) for name, value in raw.items()}
     return raw.strip() if isinstance(raw, str) else raw
 
 

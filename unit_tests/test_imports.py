@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
 
 ALLOWED = {
     "__init__": {"source"},
-    "run": {"source"},
+    "run": {"config", "source"},
     "source": {"config", "errors", "streams", "streams.base", "sync"},
     "config": set(),
     "records": set(),
