@@ -10,7 +10,6 @@ import binascii
 import re
 import threading
 from functools import partial
-from json import JSONDecodeError
 from typing import Any
 
 import orjson
@@ -85,12 +84,8 @@ class GraphAuth(AuthBase):
                 answer: dict[str, Any] = self._application().acquire_token_for_client(scopes=[self._config.scope])
                 return answer
             except ValueError as refusal:
-                # How msal reports a tenant it cannot discover; what Entra said stands in the error before. An
-                # answer that is no JSON comes out the same way.
-                trouble: Exception = refusal.__context__ if isinstance(refusal.__context__, ValueError) else refusal
-                if not isinstance(trouble, JSONDecodeError):
-                    raise SignInRefused(self._explain(str(trouble))) from None
-                wait = None
+                # How msal reports a tenant it cannot discover; what Entra said stands in the error before.
+                raise SignInRefused(self._explain(str(refusal.__context__ or refusal))) from None
             except requests.RequestException as error:
                 trouble, wait = error, None if error.response is None else retry_after(error.response)
             if attempt < ATTEMPTS:
@@ -120,6 +115,12 @@ class GraphAuth(AuthBase):
 
 
 def _raise_passing_trouble(response: requests.Response, *_: Any, **__: Any) -> None:
-    """msal takes a 429 for a refusal, remembers it, and gives it again when asked again too soon."""
+    """msal takes a 429 for a refusal, remembers it, and gives it again when asked again too soon. It logs a body that
+    is no JSON, which may be half a token."""
     if response.status_code == 429 or response.status_code >= 500:
         response.raise_for_status()
+    try:
+        response.json()
+    except ValueError:
+        if response.ok or response.request.method == "POST":
+            raise requests.HTTPError(f"HTTP {response.status_code} without JSON", response=response) from None

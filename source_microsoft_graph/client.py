@@ -1,4 +1,4 @@
-"""The one way to ask Graph for a page: paced, authorised, retried, judged.
+"""The one way to ask Graph for pages: paced, authorised, batched, retried, judged.
 
 The CDK's own HTTP client is not used for this. It sleeps a second longer than Retry-After asks, has no jitter,
 counts being throttled against the same attempts as failing, and sees one answer where a `$batch` holds twenty.
@@ -7,7 +7,10 @@ counts being throttled against the same attempts as failing, and sees one answer
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -15,6 +18,7 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 
 from source_microsoft_graph.auth import GraphAuth
+from source_microsoft_graph.batch import batch_of, parts_of
 from source_microsoft_graph.errors import (
     Action,
     ConnectionFailed,
@@ -32,12 +36,21 @@ from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, Pacer, Service, ba
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds of silence while reading, before a request counts as failed."""
 
+_VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
-_HEADERS = {
+_HEAVY = 8 * 1024 * 1024
+"""Bytes of a batch's answer from which on fewer pages are asked for together: a worker holds the whole answer."""
+
+_PART_HEADERS = {
     "Accept": "application/json",
     # Without it Graph writes unknownFutureValue for enum members added since v1.0:
     # https://learn.microsoft.com/graph/best-practices-concept#handling-future-members-in-evolvable-enumerations
     "Prefer": "include-unknown-enum-members",
+}
+"""A batch's own headers do not reach the requests in it, so each of those carries these."""
+
+_HEADERS = {
+    **_PART_HEADERS,
     # SharePoint throttles traffic that does not say whose it is sooner.
     "User-Agent": "NONISV|source-microsoft-graph|source-microsoft-graph/0.1.0",
 }
@@ -45,11 +58,35 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One page to ask for. `shrinkable` says that the same rows can be asked for in smaller pages."""
+    """One page to ask for, on behalf of some listing. `shrinkable` says that the same rows can be asked for in
+    smaller pages."""
 
     url: str
     service: Service
     shrinkable: bool = False
+    listing: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What asking came to. `lasting` is set where Graph kept failing or throttling until patience ran out."""
+
+    ask: Ask
+    response: requests.Response
+    known: Known
+    lasting: GraphUnavailable | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Trial:
+    """An ask on its way to an answer that asking again would not change."""
+
+    ask: Ask
+    started: float
+    ready_at: float = 0.0
+    failures: int = 0
+    throttled: int = 0
+    renewed: bool = False
 
 
 class GraphClient:
@@ -57,9 +94,11 @@ class GraphClient:
 
     def __init__(self, graph_host: str, auth: GraphAuth, pacer: Pacer) -> None:
         self._host = graph_host
+        self._batch_url = f"https://{graph_host}{_VERSION}/$batch"
         self._auth = auth
         self._pacer = pacer
         self._answered_at = float("-inf")
+        self._accepted = ""
         self._failure: ConnectionFailed | None = None
         self._failing = threading.Lock()
         self._session = requests.Session()
@@ -71,42 +110,73 @@ class GraphClient:
         )
 
     def get(self, ask: Ask) -> tuple[requests.Response, Known]:
-        """Ask until Graph gives an answer that asking again would not change, and say what kind it is.
+        """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
+        answer = next(self.answers(deque([ask])))
+        if answer.lasting:
+            raise answer.lasting
+        return answer.response, answer.known
 
-        Raises `GraphUnavailable` where Graph kept failing or throttling, and `ConnectionFailed` where it is of no
-        use to ask anything else either.
+    def answers(self, asks: deque[Ask], together: int = 1) -> Iterator[Answer]:
+        """Take asks off the queue, up to `together` in one request, and hand out each answer once it is final.
+
+        The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
+        failed it, waits by itself. Raises `ConnectionFailed` where it is of no use to ask anything else either, and
+        `ProtocolBroken` for an ask to another host.
         """
-        self._check_host(ask.url)
-        renewed = False
-        failures = throttled = 0
-        started = self._pacer.now()
+        waiting: list[_Trial] = []
+        while asks or waiting:
+            trials = self._next_trials(asks, waiting, together)
+            request, whole, parts = self._send(trials)
+            for trial, response in zip(trials, parts, strict=True):
+                answer = self._settle(trial, request, response)
+                if answer:
+                    yield answer
+                else:
+                    waiting.append(trial)
+            if len(parts) > 1 and len(whole.content or b"") > _HEAVY:
+                together = max(1, together // 2)
+
+    def _next_trials(self, asks: deque[Ask], waiting: list[_Trial], together: int) -> list[_Trial]:
+        """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
         while True:
-            self._pacer.wait(ask.service)
             self.raise_if_failed()
-            request, response = self._send(ask.url)
-            known = judge(response)
-            match known.action:
-                case Action.WAIT:
-                    throttled += 1
-                    if self._pacer.now() - started > PATIENCE:
-                        raise GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
-                    self._pacer.pause(ask.service, retry_after(response) or backoff(throttled))
-                case Action.RENEW:
-                    if renewed:
-                        return response, known
-                    renewed = True
-                    self._renew(request)
-                case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
-                    failures += 1
-                    if ask.shrinkable and action is not Action.RETRY and failures >= _ATTEMPTS_BEFORE_SHRINKING:
-                        return response, known
-                    if failures == ATTEMPTS:
-                        if action is Action.CORRUPT:
-                            return response, known
-                        raise self._lasting(response, started)
-                    self._pacer.sleep(backoff(failures))
-                case _:
-                    return response, known
+            now = self._pacer.now()
+            trials = [trial for trial in waiting if trial.ready_at <= now][:together]
+            while asks and len(trials) < together:
+                self.check_host(asks[0].url)
+                trials.append(_Trial(asks.popleft(), started=now))
+            if trials:
+                waiting[:] = [trial for trial in waiting if trial not in trials]
+                self._pacer.wait(trials[0].ask.service)
+                self.raise_if_failed()
+                return trials
+            self._pacer.sleep(min(trial.ready_at for trial in waiting) - now)
+
+    def _settle(self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response) -> Answer | None:
+        """The final answer, or None where the trial has to be sent again."""
+        known, ask, now = judge(response), trial.ask, self._pacer.now()
+        lasting: GraphUnavailable | None = None
+        match known.action:
+            case Action.WAIT:
+                trial.throttled += 1
+                wait = retry_after(response) or backoff(trial.throttled)
+                self._pacer.pause(ask.service, wait)
+                if now + wait <= trial.started + PATIENCE:
+                    return None
+                lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
+            case Action.RENEW if not trial.renewed:
+                trial.renewed = True
+                self._renew(request)
+                return None
+            case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
+                trial.failures += 1
+                may_shrink = ask.shrinkable and action is not Action.RETRY
+                if trial.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
+                    trial.ready_at = now + backoff(trial.failures)
+                    return None
+                if not may_shrink and action is not Action.CORRUPT:
+                    lasting = self._lasting(response, trial.started)
+        return Answer(ask, response, known, lasting)
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""
@@ -119,19 +189,32 @@ class GraphClient:
         if self._failure:
             raise type(self._failure)(str(self._failure))
 
-    def _send(self, url: str) -> tuple[requests.PreparedRequest, requests.Response]:
-        request = requests.Request("GET", url)
+    def _send(
+        self, trials: Sequence[_Trial]
+    ) -> tuple[requests.PreparedRequest, requests.Response, list[requests.Response]]:
+        """One request for all of them: what was sent, what came back, and each one's own answer."""
+        urls = [trial.ask.url for trial in trials]
+        if len(urls) == 1:
+            request, response = self._exchange(requests.Request("GET", urls[0]))
+            return request, response, [response]
+        envelope = batch_of([_relative(url) for url in urls], _PART_HEADERS)
+        request, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
+        return request, response, parts_of(response, urls)
+
+    def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, requests.Response]:
         try:
             prepared = self._session.prepare_request(request)
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
-        settings = self._session.merge_environment_settings(url, {}, None, None, None)
+        settings = self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
             response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **settings)
         except requests.RequestException as error:
             return prepared, no_answer(prepared, error)
         self._answered_at = self._pacer.now()
+        if response.ok:
+            self._accepted = prepared.headers["Authorization"]
         return prepared, response
 
     def _renew(self, refused: requests.PreparedRequest) -> None:
@@ -140,17 +223,26 @@ class GraphClient:
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
 
-    def _lasting(self, response: requests.Response, started: float) -> GraphUnavailable | ConnectionFailed:
+    def accepts_token(self) -> bool:
+        """Whether Graph has answered to the token that is in use now, so that a 401 is not the token's fault."""
+        return self._accepted == f"Bearer {self._auth.token()}"
+
+    def _lasting(self, response: requests.Response, started: float) -> GraphUnavailable:
         """The connection is what failed if nobody got any answer all the while; else it is this page alone."""
         if self._answered_at < started:
-            return self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {describe(response)}"))
+            raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {describe(response)}"))
         return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {describe(response)}")
 
-    def _check_host(self, url: str) -> None:
+    def check_host(self, url: str) -> None:
         """A page link is Graph's to choose, and the token goes wherever it leads."""
         parts = urlsplit(url)
         if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _relative(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path.removeprefix(_VERSION) + (f"?{parts.query}" if parts.query else "")
 
 
 def _without_default_port(host: str) -> str:

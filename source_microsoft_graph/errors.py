@@ -208,16 +208,21 @@ def body_of(response: requests.Response) -> dict[str, Any]:
         except orjson.JSONDecodeError:
             parsed = None
         kept = parsed if isinstance(parsed, dict) else {}
-        response.__dict__["_graph_body"] = kept
+        with_body(response, kept)
     return kept
+
+
+def with_body(response: requests.Response, body: dict[str, Any]) -> requests.Response:
+    """The response, with a body that needs no parsing."""
+    response.__dict__["_graph_body"] = body
+    return response
 
 
 def no_answer(request: requests.PreparedRequest, error: requests.RequestException) -> requests.Response:
     """What stands for the answer when the connection broke: status 0 and the reason as Graph would shape it."""
     response = requests.Response()
     response.status_code, response.url = 0, str(request.url)
-    response.__dict__["_graph_body"] = {"error": {"code": type(error).__name__, "message": str(error)}}
-    return response
+    return with_body(response, {"error": {"code": type(error).__name__, "message": str(error)}})
 
 
 def retry_after(response: requests.Response) -> float | None:
@@ -231,7 +236,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def describe(response: requests.Response) -> str:
-    """Status, Graph's innermost code, its message and the request id support will ask for."""
+    """Status, Graph's codes from the outermost in, its message and the request id support will ask for."""
     body = body_of(response)
     error = body.get("error")
     codes = [str(node["code"]) for node in _nodes(error) if node.get("code")]

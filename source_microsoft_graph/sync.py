@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import requests
 
 from source_microsoft_graph.auth import GraphAuth
+from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import GraphClient
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import ConnectionFailed, Known, describe
@@ -21,8 +22,9 @@ T = TypeVar("T")
 _NAMED_OBJECTS = 20
 """Skipped objects named in the log, for each stream and reason; the rest are counted."""
 
-_FAILURES_IN_A_ROW = 5
-"""Objects of one stream that may fail lastingly one after another before the stream itself is given up."""
+_FAILURES_IN_A_ROW = 2 * MOST
+"""Objects of one stream that may fail lastingly one after another before the stream itself is given up: one request
+asks for many, and they fail together."""
 
 
 class Sync:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+import requests
 import requests_mock
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
 from airbyte_cdk.test.catalog_builder import CatalogBuilder, ConfiguredAirbyteStreamBuilder
@@ -66,6 +67,7 @@ class FakeGraph:
                 "token_endpoint": f"{LOGIN}/oauth2/v2.0/token",
             },
         )
+        mocker.post(f"{GRAPH}$batch", json=_run_batch)
         self.grants(*EVERY_PERMISSION)
 
     def grants(self, *roles: str) -> None:
@@ -93,19 +95,41 @@ class FakeGraph:
 
     @property
     def asked(self) -> list[str]:
-        """What Graph was asked, below the version and decoded, in order."""
-        history = (request for request in self._mocker.request_history if request.url.startswith(GRAPH))
-        return [unquote(request.url.removeprefix(GRAPH)) for request in history]
+        """What Graph was asked, below the version and decoded, in order; the parts of a batch one by one."""
+        return [unquote(request.url.removeprefix(GRAPH)) for request in self._gets()]
+
+    @property
+    def batches(self) -> list[list[str]]:
+        """The parts of each batch Graph was sent."""
+        posts = (request for request in self._mocker.request_history if request.url == f"{GRAPH}$batch")
+        return [[unquote(part["url"].removeprefix("/")) for part in post.json()["requests"]] for post in posts]
 
     @property
     def tokens(self) -> list[str]:
         """The token each of these requests carried."""
-        history = (request for request in self._mocker.request_history if request.url.startswith(GRAPH))
-        return [request.headers["Authorization"].removeprefix("Bearer ") for request in history]
+        return [request.headers["Authorization"].removeprefix("Bearer ") for request in self._gets()]
+
+    def _gets(self) -> list[Any]:
+        history = self._mocker.request_history
+        return [request for request in history if request.url.startswith(GRAPH) and request.method == "GET"]
 
     @property
     def sign_ins(self) -> int:
         return sum(request.url.endswith("/token") for request in self._mocker.request_history)
+
+
+def _run_batch(request: Any, context: Any) -> dict[str, Any]:
+    """Each part is asked for by itself, and the answers come back in reverse order."""
+    answers = []
+    for part in reversed(request.json()["requests"]):
+        url, headers = GRAPH + part["url"].removeprefix("/"), {"Authorization": request.headers["Authorization"]}
+        answer = requests.get(url, headers=headers, timeout=1)
+        try:
+            body = answer.json()
+        except ValueError:
+            body = answer.text
+        answers.append({"id": part["id"], "status": answer.status_code, "headers": dict(answer.headers), "body": body})
+    return {"responses": answers}
 
 
 def a_catalog(*names: str) -> ConfiguredAirbyteCatalog:

@@ -3,7 +3,7 @@
 T1  first page only                     test_paging: every paging test runs through the concurrent path
 T2  endless loop on the plain path      test_paging.test_the_sequential_path_reads_every_page_and_ends
 T3  STATE overtakes records             below
-T4  slices and state hold whole parents test_contract.test_a_slice_is_a_key_and_nothing_else
+T4  slices and state hold whole parents test_contract.test_a_slice_is_keys_and_nothing_else
 T5  an empty record ends the sync       test_contract.test_empty_objects_are_no_rows
 T6  no HTTP timeout                     test_client: the timeout is passed on every request
 T7  429 gives up early                  test_faults.test_throttling_waits_as_long_as_graph_says

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -12,12 +14,14 @@ import requests
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
-from source_microsoft_graph.client import Ask
+from source_microsoft_graph.client import Answer, Ask
 from source_microsoft_graph.errors import (
     UNKNOWN,
     Action,
+    GraphError,
     GraphUnavailable,
     Known,
+    ProtocolBroken,
     SignInRefused,
     StreamRefused,
     body_of,
@@ -64,6 +68,9 @@ class GraphStream(HttpStream, ABC):
     selects: ClassVar[bool] = False
     """Whether the schema's properties must be asked for by name, because Graph leaves most out by default."""
 
+    batch_size: ClassVar[int] = 1
+    """How many listings are asked for in one request; 1 asks for each by itself."""
+
     shared: ClassVar[bool] = False
     """Whether several listings hold the same object, which is then emitted for the first of them alone."""
 
@@ -105,7 +112,11 @@ class GraphStream(HttpStream, ABC):
             lacking += parent.lacking(roles)
         return sorted(set(lacking))
 
-    # The path of a row, in order: slice, request, page, rows.
+    # The path of a row, in order: slice, listing, request, page, row.
+
+    def owners(self) -> Iterable[str]:
+        """What stands for the placeholder in the path, one listing each. A stream of the tenant's own has none."""
+        return ()
 
     def ids(self) -> Iterable[str]:
         """The id of every object listed, read once a sync however many children ask."""
@@ -116,6 +127,22 @@ class GraphStream(HttpStream, ABC):
             for record in self.read_records(SyncMode.full_refresh, stream_slice=stream_slice):
                 yield record["id"]
 
+    def stream_slices(
+        self,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+    ) -> Iterable[Slice]:
+        """As many owners a slice as are asked for together. The CDK copies, hashes and logs every slice, so it holds
+        their keys and nothing else."""
+        if not self.of_one_object:
+            yield {}
+            return
+        (placeholder,) = PLACEHOLDER.findall(self.path_template)
+        owners = iter(self.owners())
+        while (together := list(islice(owners, self.batch_size))) and not self.sync.has_given_up(self.reading):
+            yield {placeholder: together}
+
     def read_records(
         self,
         sync_mode: SyncMode,
@@ -123,33 +150,68 @@ class GraphStream(HttpStream, ABC):
         stream_slice: Slice | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[dict[str, Any]]:
-        for record in self.rows(self.path(stream_slice=stream_slice), stream_slice or {}):
+        for record in self.rows(self.listings(stream_slice or {})):
             if not self.shared or self.sync.first_sight(self.reading, record["id"]):
                 yield record
 
-    def rows(self, path: str, stream_slice: Slice) -> Generator[dict[str, Any], None, bool]:
-        """Every row of one collection; True if it was read to its end, False if its object was skipped."""
-        listing = Listing(self.select_ladder(), self.top())
-        while not self.sync.has_given_up(self.reading):
-            ask = Ask(listing.link or self.first_page(path, listing), self.service, listing.may_shrink)
-            response, known = self._get(ask, stream_slice)
-            if known.action is Action.READ:
-                yield from listing.unread(self.parse_response(response, stream_slice=stream_slice))
-                token = self.next_page_token(response)
+    def listings(self, stream_slice: Slice) -> Iterator[Listing]:
+        """The tenant's own collection, or one for each owner in the slice."""
+        if not stream_slice:
+            yield self.listing(self.path(), {})
+        for placeholder, owners in stream_slice.items():
+            for owner in owners:
+                parents = {placeholder: owner}
+                yield self.listing(self.path(stream_slice=parents), parents)
+
+    def listing(self, path: str, parents: Mapping[str, str]) -> Listing:
+        return Listing(path, parents, self.select_ladder(), self.top())
+
+    def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
+        """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
+        asks = deque(map(self._ask, listings))
+        answers = self.sync.client.answers(asks, self.batch_size)
+        failed: dict[str, GraphError] = {}
+        while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
+            listing: Listing = answer.ask.listing
+            if answer.known.action is Action.READ:
+                for record in listing.unread(self.parse_response(answer.response, stream_slice=listing.parents)):
+                    below = self.below(listing, record)
+                    if below is None:
+                        yield record
+                    else:
+                        asks.extend(map(self._ask, below))
+                token = self.next_page_token(answer.response)
                 if not token:
                     self.sync.object_read(self.reading)
-                    return True
-                listing.advance(token["link"])
-            elif self._suspects_select(listing, known, response):
-                dropped = listing.select_less()
-                self.logger.warning(
-                    f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
-                    f"stay empty: {', '.join(dropped)}. {describe(response)}"
-                )
-            elif not listing.adapt(known):
-                self._settle(stream_slice, response, known)
-                break
-        return False
+                    asks.extend(map(self._ask, self.after(listing)))
+                elif failure := self._advance(listing, token["link"]):
+                    failed[listing.owner] = failure
+                else:
+                    asks.append(self._ask(listing))
+            elif not answer.lasting and self._may_go_on(listing, answer):
+                asks.append(self._ask(listing))
+            elif failure := self._settle(listing, answer):
+                failed[listing.owner] = failure
+        if failed:
+            (_, first), *others = failed.items()
+            alike = f" And so for {', '.join(owner for owner, _ in others)}." if others else ""
+            raise type(first)(f"{first}{alike}")
+
+    def _advance(self, listing: Listing, link: str) -> GraphError | None:
+        try:
+            self.sync.client.check_host(link)
+            listing.advance(link)
+        except ProtocolBroken as broken:
+            return ProtocolBroken(f"{self._where(listing)}: {broken}")
+        return None
+
+    def below(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
+        """The listings that a row leads to, where it does so instead of being one of this stream's."""
+        return None
+
+    def after(self, listing: Listing) -> Iterable[Listing]:
+        """The listings to read once this one was read to its end."""
+        return ()
 
     def path(
         self,
@@ -162,21 +224,17 @@ class GraphStream(HttpStream, ABC):
             return str(next_page_token["link"])
         return self.path_template.format(**{key: quoted(value) for key, value in (stream_slice or {}).items()})
 
-    def probe(self) -> None:
-        """Ask for one row; raises what reading would raise."""
-        listing = Listing([("id",) if self.selects else ()], self.page_size and 1)
-        response, known = self._get(Ask(self.first_page(self.path(), listing), self.service), {})
-        if known.action is not Action.READ:
-            self._settle({}, response, known)
+    def _ask(self, listing: Listing) -> Ask:
+        """For the next page; the links carry the options of the first one in Graph's own form."""
+        return Ask(listing.link or self.first_page(listing), self.service, listing.may_shrink, listing)
 
-    def first_page(self, path: str, listing: Listing) -> str:
-        """The URL of a listing's first page; the links to the others carry the same options in Graph's own form."""
+    def first_page(self, listing: Listing) -> str:
         options = dict(self.query)
         if listing.page_size is not None:
             options["$top"] = str(listing.page_size)
         if listing.select:
             options["$select"] = ",".join(listing.select)
-        return f"{self.url_base}{path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
+        return f"{self.url_base}{listing.path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
 
     def top(self) -> int | None:
         return None if self.page_size is None else min(self.sync.config.page_size, self.page_size)
@@ -218,40 +276,63 @@ class GraphStream(HttpStream, ABC):
                 record.update(parents)
                 yield record
 
-    # What a refusal means, to this stream and for this slice.
+    def probe(self) -> None:
+        """Ask for one row; raises what reading would raise."""
+        listing = Listing(self.path(), {}, [("id",) if self.selects else ()], self.page_size and 1)
+        ask = self._ask(listing)
+        response, known = self.sync.client.get(ask)
+        if known.action is not Action.READ and (failure := self._settle(listing, Answer(ask, response, known))):
+            raise failure
 
-    def _get(self, ask: Ask, stream_slice: Slice) -> tuple[requests.Response, Known]:
-        try:
-            return self.sync.client.get(ask)
-        except GraphUnavailable as error:
-            self.sync.object_failed(self.reading)
-            raise GraphUnavailable(f"{self._label(stream_slice)}: {error}") from None
+    # What a refusal means, to this stream and for this listing.
 
-    def _suspects_select(self, listing: Listing, known: Known, response: requests.Response) -> bool:
+    def _may_go_on(self, listing: Listing, answer: Answer) -> bool:
+        """Whether the listing can be read in another way: fewer properties, smaller pages, from the start."""
+        if not self._suspects_select(listing, answer):
+            return listing.adapt(answer.known)
+        dropped = listing.select_less()
+        self.logger.warning(
+            f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
+            f"stay empty: {', '.join(dropped)}. {describe(answer.response)}"
+        )
+        return True
+
+    def _suspects_select(self, listing: Listing, answer: Answer) -> bool:
         """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
-        return listing.may_select_less and not known.precise and (response.status_code != 403 or self._is_permitted())
+        is_suspect = listing.may_select_less and not answer.known.precise
+        return is_suspect and (answer.response.status_code != 403 or self._is_permitted())
 
     def _is_permitted(self) -> bool:
         return bool(self.sync.auth.roles.intersection(self.permissions))
 
-    def _settle(self, stream_slice: Slice, response: requests.Response, known: Known) -> None:
-        """Skip the object, or raise what ends its slice, the stream or the sync."""
-        action = known.action
+    def _settle(self, listing: Listing, answer: Answer) -> GraphError | None:
+        """Skip the object, return what ends its listing alone, or raise what ends the stream or the sync."""
+        response, known, action = answer.response, answer.known, answer.known.action
+        where = self._where(listing)
         if action is Action.DENY:
             action = Action.SKIP if self._is_permitted() else Action.FAIL
-        lasting = GraphUnavailable if action is Action.RESTART else StreamRefused
         refusal = f"{self._advice(response, known)} {describe(response)}"
+        if answer.lasting or action is Action.RESTART:
+            self.sync.object_failed(self.reading)
+            return GraphUnavailable(f"{where}: {answer.lasting or refusal}")
         if not self.of_one_object:
             if action is Action.RENEW:
                 raise self.sync.client.fail(SignInRefused(refusal))
-            raise lasting(f"{self.name}: {refusal}")
-        if action in (Action.SKIP, Action.CORRUPT):
-            self.sync.skipped.add(self.name, _object(stream_slice), known, response)
-        elif action in (Action.RESTART, Action.UNPAGE) or known is UNKNOWN:
-            self.sync.object_failed(self.reading)
-            raise lasting(f"{self._label(stream_slice)}: {refusal}")
-        elif self.sync.give_up(self.reading):
             raise StreamRefused(f"{self.name}: {refusal}")
+        if action is Action.RENEW and self.sync.client.accepts_token():
+            action = Action.SKIP
+        if action in (Action.SKIP, Action.CORRUPT):
+            self.sync.skipped.add(self.name, listing.owner, known, response)
+            return None
+        if action is Action.UNPAGE or known is UNKNOWN:
+            self.sync.object_failed(self.reading)
+            return StreamRefused(f"{where}: {refusal}")
+        if self.sync.give_up(self.reading):
+            raise StreamRefused(f"{self.name}: {refusal}")
+        return None
+
+    def _where(self, listing: Listing) -> str:
+        return f"{self.name} of {listing.owner}" if listing.owner else self.name
 
     def _advice(self, response: requests.Response, known: Known) -> str:
         if response.status_code != 403 or self._is_permitted():
@@ -262,14 +343,7 @@ class GraphStream(HttpStream, ABC):
             f"API permissions > Microsoft Graph > Application permissions) and give admin consent."
         )
 
-    def _label(self, stream_slice: Slice) -> str:
-        return f"{self.name} of {_object(stream_slice)}" if stream_slice else self.name
-
 
 def quoted(identifier: str) -> str:
     """An id as part of a path. Ids hold no slash; a prefix of a path may."""
     return quote(identifier, safe="/:@!,=")
-
-
-def _object(stream_slice: Slice) -> str:
-    return ", ".join(f"{key.removesuffix('_id')} {value.strip('/')}" for key, value in stream_slice.items())

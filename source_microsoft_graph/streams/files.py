@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from airbyte_cdk.models import SyncMode
 
+from source_microsoft_graph.batch import MOST
+from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.child import ChildStream
@@ -32,23 +34,17 @@ class Drives(GraphStream):
     path_template = "{owner}drives"
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
+    batch_size = MOST
     shared = True
 
     # GET /drives lists the libraries of the tenant's root site alone. Every other drive belongs to a user, a
     # group or a site and is listed there, so the tenant's drives are the union of those listings.
-    def stream_slices(
-        self,
-        sync_mode: SyncMode,
-        cursor_field: list[str] | None = None,
-        stream_state: Mapping[str, Any] | None = None,
-    ) -> Iterable[Slice]:
-        yield {"owner": ""}
+    def owners(self) -> Iterable[str]:
+        yield ""
         for parent in self.parent_streams():
             collection = parent.path_template.partition("/")[0]
             for key in parent.ids():
-                if self.sync.has_given_up(self.reading):
-                    return
-                yield {"owner": f"{collection}/{key}/"}
+                yield f"{collection}/{key}/"
 
     def parent_streams(self) -> Iterable[GraphStream]:
         parents = [parent(self.sync, keys_only=True) for parent in (Users, Microsoft365Groups, Sites)]
@@ -81,15 +77,21 @@ class DriveItems(ChildStream):
 
 def last_of_each(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Each row once, in its last version. The rows wait in a file, for a drive may hold millions of items."""
-    last: dict[str, int] = {}
+    last: dict[tuple[str, str], int] = {}
+    failure: GraphError | None = None
     with SpooledTemporaryFile(_HELD_IN_MEMORY) as waiting:
-        for row in rows:
-            last[row["id"]] = waiting.tell()
-            waiting.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        try:
+            for row in rows:
+                last[row["user_id"], row["id"]] = waiting.tell()
+                waiting.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        except GraphError as error:
+            failure = error
         waiting.seek(0)
         position = 0
         for line in waiting:
             row = orjson.loads(line)
-            if last[row["id"]] == position:
+            if last[row["user_id"], row["id"]] == position:
                 yield row
             position += len(line)
+    if failure:
+        raise failure

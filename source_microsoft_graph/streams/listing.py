@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from source_microsoft_graph.errors import Action, Known, ProtocolBroken
@@ -23,9 +23,17 @@ class Listing:
     followed as Graph wrote it: https://learn.microsoft.com/graph/paging
     """
 
-    def __init__(self, selects: Sequence[tuple[str, ...]], page_size: int | None) -> None:
-        """`selects` are the sets of properties to ask for, each smaller than the one before; an empty one asks
-        for Graph's default properties."""
+    def __init__(
+        self,
+        path: str,
+        parents: Mapping[str, str],
+        selects: Sequence[tuple[str, ...]] = ((),),
+        page_size: int | None = None,
+    ) -> None:
+        """`parents` names whose collection this is. `selects` are the sets of properties to ask for, each smaller
+        than the one before; an empty one asks for Graph's default properties."""
+        self.path = path
+        self.parents = parents
         self.link: str | None = None
         self.page_size = page_size
         self._selects = list(selects)
@@ -42,6 +50,11 @@ class Listing:
     @property
     def may_select_less(self) -> bool:
         return self.link is None and len(self._selects) > 1
+
+    @property
+    def owner(self) -> str:
+        """Whose collection this is, in words; empty for the tenant's own."""
+        return ", ".join(f"{key.removesuffix('_id')} {value.strip('/')}" for key, value in self.parents.items())
 
     @property
     def may_shrink(self) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from airbyte_cdk.models import SyncMode
-
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import Slice, quoted
+from source_microsoft_graph.streams.base import quoted
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.directory import Users
+from source_microsoft_graph.streams.listing import Listing
 
 
 class MailMessages(ChildStream):
@@ -48,20 +47,12 @@ class Contacts(ChildStream):
 
     # users/{id}/contacts lists the default folder alone. The others hang below contactFolders, at any depth, and
     # each has to be listed by itself: https://learn.microsoft.com/graph/api/user-list-contactfolders
-    def read_records(
-        self,
-        sync_mode: SyncMode,
-        cursor_field: list[str] | None = None,
-        stream_slice: Slice | None = None,
-        stream_state: Mapping[str, Any] | None = None,
-    ) -> Iterable[dict[str, Any]]:
-        stream_slice = stream_slice or {}
-        default_folder = self.path(stream_slice=stream_slice)
-        if (yield from self.rows(default_folder, stream_slice)):
-            yield from self._folders(f"{default_folder.removesuffix('s')}Folders", stream_slice)
+    def after(self, listing: Listing) -> Iterable[Listing]:
+        if listing.path.endswith("/contacts") and "/contactFolders/" not in listing.path:
+            yield self.listing(listing.path.removesuffix("s") + "Folders", listing.parents)
 
-    def _folders(self, path: str, stream_slice: Slice) -> Generator[dict[str, Any], None, None]:
-        for folder in self.rows(path, stream_slice):
-            one = f"{path.partition('/contactFolders')[0]}/contactFolders/{quoted(folder['id'])}"
-            yield from self.rows(f"{one}/contacts", stream_slice)
-            yield from self._folders(f"{one}/childFolders", stream_slice)
+    def below(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
+        if listing.path.endswith("/contacts"):
+            return None
+        folder = f"{listing.path.partition('/contactFolders')[0]}/contactFolders/{quoted(record['id'])}"
+        return [self.listing(f"{folder}/{part}", listing.parents) for part in ("contacts", "childFolders")]

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The one entry for people: `python3 dev.py run | test | fix | lock`. Needs Python 3.11 to 3.13 and nothing else.
+
+    run   set up, then show the connector at work against the simulated tenant
+    test  set up, then lint, type-check and test; further arguments go to pytest
+    fix   set up, then format the code and the schemas, and repair what the linter can
+    lock  resolve the dependencies of pyproject.toml anew into poetry.lock
+
+Setting up means: `.venv` holds exactly the packages of poetry.lock, each checked against its hash there,
+and this project. It is done again only when one of the files it depends on has changed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+SUPPORTED = "Python 3.11, 3.12 or 3.13"
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("dev.py needs {}; this is Python {}.{}.".format(SUPPORTED, *sys.version_info[:2]))
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import tempfile
+import time
+import tomllib
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "poetry.lock"
+GROUPS = ("main", "dev", "build")
+POETRY = ("poetry==2.5.1", "poetry-plugin-pypi-mirror==0.6.5")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("verb", choices=["run", "test", "fix", "lock", "requirements"], metavar="run|test|fix|lock")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments for what the verb runs")
+    given = parser.parse_args()
+    rest: list[str] = given.rest
+    if given.verb == "requirements":  # The Dockerfile's verb: prints, and sets up nothing.
+        print("\n".join(requirements(rest)))
+        return 0
+    if given.verb == "lock":
+        return lock(rest)
+    set_up()
+    if given.verb == "run":
+        return subprocess.call([python(VENV), "-m", "integration_tests.demo", *rest], cwd=ROOT)
+    if given.verb == "fix":
+        format_schemas()
+        return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], ["ruff", "check", "."])
+    return in_order(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", *rest])
+
+
+def requirements(groups: list[str]) -> Iterator[str]:
+    """The packages that poetry.lock names for these groups, in pip's language: version, marker and every hash."""
+    for package in tomllib.loads(LOCK.read_text(encoding="utf-8"))["package"]:
+        wanted = set(package["groups"]) & set(groups)
+        if not wanted or package["optional"]:
+            continue
+        markers = package.get("markers", {})  # One for all groups, or one a group; a group without one wants it always.
+        conditions = {markers if isinstance(markers, str) else markers.get(group) for group in wanted}
+        line = f"{package['name']}=={package['version']}"
+        if None not in conditions:
+            line += " ; " + " or ".join(f"({condition})" for condition in sorted(conditions))
+        yield " ".join([line, *(f"--hash={file['hash']}" for file in package["files"])])
+
+
+def set_up() -> None:
+    """Make `.venv` what poetry.lock says, unless it is that already."""
+    stamp = VENV / "set-up"
+    state = _state()
+    if stamp.is_file() and stamp.read_text() == state:
+        return
+    started = time.monotonic()
+    say(f"Setting up .venv for Python {sys.version_info[0]}.{sys.version_info[1]} ...")
+    make_venv(VENV)
+    say("Installing the packages of poetry.lock ...")
+    with tempfile.TemporaryDirectory() as folder:
+        listing = Path(folder) / "requirements.txt"
+        listing.write_text("\n".join(requirements(list(GROUPS))))
+        pip(VENV, "install", "--no-deps", "--require-hashes", "--only-binary=:all:", "--requirement", str(listing))
+    say("Installing this project ...")
+    pip(VENV, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    stamp.write_text(state)
+    say(f"Set up in {time.monotonic() - started:.0f} s.")
+
+
+def _state() -> str:
+    """What a set-up depends on: the two files, where they lie, and this Python."""
+    digest = hashlib.sha256(f"{ROOT} {sys.version} {sys.base_prefix}".encode())
+    for file in (LOCK, ROOT / "pyproject.toml"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def lock(arguments: list[str]) -> int:
+    """Let Poetry resolve, from a venv of its own that is gone afterwards.
+
+    Poetry asks its index for a document per release, which many package mirrors lack; the plugin makes it use
+    the plain index that pip installs from.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "venv"
+        say("Fetching Poetry ...")
+        make_venv(own)
+        pip(own, "install", *POETRY)
+        default = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+        index = subprocess.run([python(own), "-c", default], check=True, capture_output=True, text=True).stdout.strip()
+        environment = {
+            "POETRY_PYPI_MIRROR_URL": os.environ.get("PIP_INDEX_URL", index),
+            "POETRY_VIRTUALENVS_CREATE": "false",
+            **os.environ,
+        }
+        say("Resolving ...")
+        return subprocess.call([python(own), "-m", "poetry", "lock", *arguments], cwd=ROOT, env=environment)
+
+
+def make_venv(folder: Path) -> None:
+    """A fresh venv; Debian keeps what this needs in a package of its own."""
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit(f"This Python cannot make a venv: apt-get install python3.{sys.version_info[1]}-venv")
+    venv.create(folder, clear=True, with_pip=True, symlinks=True)
+
+
+def pip(folder: Path, *arguments: str) -> None:
+    """Run a venv's pip without a word, or end with all it said."""
+    command = [python(folder), "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stdout}\npip could not install; its own words are above.")
+
+
+def python(folder: Path) -> str:
+    return str(folder / "bin" / "python")
+
+
+def in_order(*commands: list[str]) -> int:
+    """Run tools of `.venv` one after the other; the first that fails is the last that runs."""
+    for command in commands:
+        say(" ".join(command))
+        code = subprocess.call([python(VENV), "-m", *command], cwd=ROOT)
+        if code:
+            return code
+    return 0
+
+
+def format_schemas() -> None:
+    """Schemas have one form, so that a change to one shows as nothing but that change."""
+    for file in sorted((ROOT / "source_microsoft_graph" / "schemas").glob("*.json")):
+        written = file.read_text(encoding="utf-8")
+        formatted = json.dumps(json.loads(written), indent=2, ensure_ascii=False) + "\n"
+        if written != formatted:
+            say(f"Formatting {file.relative_to(ROOT)}")
+            file.write_text(formatted, encoding="utf-8")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

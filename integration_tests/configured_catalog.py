@@ -1,0 +1,46 @@
+"""A configured catalog that selects every stream, with the most each of them can do.
+
+    python -m integration_tests.configured_catalog
+
+writes configured_catalog.json anew. The file leaves the schemas out: the connector never reads them there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("configured_catalog.json")
+
+
+def select(streams: Iterable[Mapping[str, Any]], sync_mode: str | None = None) -> dict[str, Any]:
+    """Configure streams of a discovered catalog: incrementally where they can be, or all in one mode."""
+    return {"streams": [_configure(stream, sync_mode) for stream in streams]}
+
+
+def _configure(stream: Mapping[str, Any], sync_mode: str | None) -> dict[str, Any]:
+    mode = sync_mode or ("incremental" if "incremental" in stream["supported_sync_modes"] else "full_refresh")
+    configured: dict[str, Any] = {
+        "stream": dict(stream),
+        "sync_mode": mode,
+        "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
+    }
+    if cursor := stream.get("default_cursor_field"):
+        configured["cursor_field"] = cursor
+    if key := stream.get("source_defined_primary_key"):
+        configured["primary_key"] = key
+    return configured
+
+
+def render(streams: Iterable[Mapping[str, Any]]) -> str:
+    """The text of configured_catalog.json for these discovered streams."""
+    return json.dumps(select({**stream, "json_schema": {}} for stream in streams), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    from integration_tests.runner import ROOT, ConsoleScript
+
+    sample = json.loads((ROOT / "integration_tests" / "sample_config.json").read_text())
+    FILE.write_text(render(ConsoleScript(Path("unused")).discover(sample).succeeded().only("CATALOG")["streams"]))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airbyte_cdk.test.models.scenario import ConnectorTestScenario, ScenarioCommand
+
+from integration_tests.runner import ROOT, ConsoleScript, Image, Runner, engine_trouble
+from integration_tests.simulated_tenant.server import Server, serve
+from integration_tests.simulated_tenant.tenant import Tenant
+
+STANDARD_TESTS: Mapping[str, ScenarioCommand] = {
+    "test_config_matches_spec": "spec",
+    "test_check": "check",
+    "test_discover": "discover",
+    "test_basic_read": "read",
+    "test_fail_read_with_bad_catalog": "read",
+}
+"""The standard tests that take a scenario, and the command each runs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drop the standard tests that have nothing to do here.
+
+    Those of an image run one that Airbyte's tools build from what they download; ours has its own in test_image.py.
+    The others run for each scenario, though acceptance-test-config.yml asks for few of these pairs; the rest would
+    only skip.
+    """
+    items[:] = [item for item in items if not item.get_closest_marker("image_tests") and _is_asked_for(item)]
+
+
+def _is_asked_for(item: pytest.Item) -> bool:
+    parameters = getattr(item, "callspec", None)
+    scenario = parameters.params.get("scenario") if parameters else None
+    if not isinstance(scenario, ConnectorTestScenario):
+        return True
+    return scenario.runs(STANDARD_TESTS[item.name.partition("[")[0]])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The simulated tenant that tests read but never change."""
+    with serve(Tenant()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def config(server: Server) -> dict[str, Any]:
+    return dict(server.config())
+
+
+@pytest.fixture(scope="session")
+def wrong_secret(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration that is sound but for the value of its client secret; in the nested form, for a change."""
+    credentials = {"auth_type": "client_secret", "client_id": config["client_id"], "client_secret": "not~This~Secret"}
+    return {"tenant_id": config["tenant_id"], "credentials": credentials, "cloud": config["cloud"]}
+
+
+@pytest.fixture(scope="session")
+def console(server: Server) -> Runner:
+    return ConsoleScript(Path(server.ca_bundle))
+
+
+@pytest.fixture(scope="session")
+def image(server: Server) -> Image:
+    """The container image. Without an engine its tests are skipped; in CI they fail, so that none is left out."""
+    if trouble := engine_trouble():
+        if os.environ.get("CI"):
+            pytest.fail(f"The image's tests cannot run: {trouble}")
+        pytest.skip(f"The image's tests need a container engine: {trouble}")
+    return Image.build(Path(server.ca_bundle))
+
+
+@pytest.fixture(scope="session", params=["console", pytest.param("image", marks=pytest.mark.image)])
+def runner(request: pytest.FixtureRequest) -> Runner:
+    """The connector, first as the console script and then as the image."""
+    found: Runner = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def streams(console: Runner, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The streams of the discovered catalog."""
+    found: list[dict[str, Any]] = console.discover(config).succeeded().only("CATALOG")["streams"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def metadata() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def configurations(config: dict[str, Any], wrong_secret: dict[str, Any]) -> Iterator[None]:
+    """The files that acceptance-test-config.yml names, there for as long as the simulated tenant is."""
+    folder = ROOT / "secrets" / "simulated_tenant"
+    files = {folder / "config.json": config, folder / "wrong_secret.json": wrong_secret}
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        file.write_text(json.dumps(content))
+    yield
+    for file in files:
+        file.unlink(missing_ok=True)
+    folder.rmdir()

@@ -1,0 +1,560 @@
+"""Asking for one page: how often, how fast, with which token, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+import requests_mock
+from airbyte_cdk.models import FailureType
+
+from source_microsoft_graph.auth import GraphAuth
+from source_microsoft_graph.client import TIMEOUT, Ask, GraphClient
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.errors import (
+    Action,
+    ConnectionFailed,
+    GraphUnavailable,
+    GraphUnreachable,
+    ProtocolBroken,
+    SignInRefused,
+    body_of,
+)
+from source_microsoft_graph.pacing import PATIENCE, Pacer, Service
+from unit_tests.conftest import Clock
+from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_token, an_error, throttled
+
+PAGE = a_page({"id": "1"})
+TROUBLE = an_error(500, "InternalServerError")
+TIMED_OUT = an_error(504, "GatewayTimeout")
+CORRUPT = an_error(500, "ErrorCorruptData")
+REFUSED_TOKEN = an_error(401, "InvalidAuthenticationToken")
+NO_CONNECTION = {"exc": requests.ConnectionError("Connection refused")}
+EXPONENTIAL = [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+@pytest.fixture
+def wire() -> Iterator[requests_mock.Mocker]:
+    with requests_mock.Mocker() as mocker:
+        yield mocker
+
+
+@pytest.fixture
+def graph(wire: requests_mock.Mocker) -> FakeGraph:
+    return FakeGraph(wire)
+
+
+@pytest.fixture
+def pacer() -> Pacer:
+    return Pacer()
+
+
+@pytest.fixture
+def client(graph: FakeGraph, pacer: Pacer) -> GraphClient:
+    config = Config.parse(CONFIG)
+    return GraphClient(config.cloud.graph_host, GraphAuth(config, pacer), pacer)
+
+
+def an_ask(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> Ask:
+    return Ask(f"{GRAPH}{path}", service, shrinkable)
+
+
+USERS = an_ask("users")
+TEAMS = an_ask("teams", Service.TEAMS)
+
+
+def get(client: GraphClient, ask: Ask) -> tuple[Any, Action]:
+    """The body and what to do with it."""
+    response, known = client.get(ask)
+    return body_of(response), known.action
+
+
+def while_asleep(monkeypatch: pytest.MonkeyPatch, clock: Clock, happens: Callable[[], object]) -> None:
+    """What another worker does at the start of the first sleep."""
+    sleep = clock.sleep
+
+    def interrupted(seconds: float) -> None:
+        monkeypatch.setattr(clock, "sleep", sleep)
+        wakes_at = clock.time + seconds
+        happens()
+        sleep(max(0.0, wakes_at - clock.time))
+
+    monkeypatch.setattr(clock, "sleep", interrupted)
+
+
+def test_a_page_is_handed_back(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """One request, no waiting, and the answer with what it is."""
+    graph.answers("users", PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+    assert (graph.asked, clock.slept) == (["users"], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "action"),
+    [
+        (an_error(403, "Authorization_RequestDenied"), Action.DENY),
+        (an_error(404, "Request_ResourceNotFound"), Action.SKIP),
+        (an_error(400, "BadRequest"), Action.FAIL),
+        (an_error(501, "NotImplemented"), Action.FAIL),
+        (an_error(410, "resyncRequired"), Action.RESTART),
+        (an_error(400, "BadRequest", "Query option 'Top' is not allowed."), Action.UNPAGE),
+    ],
+    ids=lambda value: str(value.get("status_code")) if isinstance(value, dict) else value.name,
+)
+def test_what_asking_again_would_not_change_is_handed_back(
+    graph: FakeGraph, client: GraphClient, clock: Clock, answer: Answer, action: Action
+) -> None:
+    """A refusal is for the stream to judge, and is not asked for twice."""
+    graph.answers("users", answer)
+
+    assert get(client, USERS) == (answer["json"], action)
+    assert (graph.asked, clock.slept) == (["users"], [])
+
+
+# Being throttled.
+
+
+@pytest.mark.parametrize(
+    ("answers", "slept"),
+    [
+        pytest.param([throttled("7")], [7.0], id="seconds"),
+        pytest.param([throttled("0.5")], [0.5], id="half a second"),
+        pytest.param([throttled("300")], [300.0], id="longer than any back-off"),
+        pytest.param([throttled("7"), throttled("3")], [7.0, 3.0], id="twice"),
+        pytest.param([throttled()], [1.0], id="without a time"),
+        pytest.param([throttled("soon")], [1.0], id="a time that is none"),
+        pytest.param([throttled()] * 8, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0], id="without a time, for long"),
+        pytest.param([throttled("7"), throttled()], [7.0, 2.0], id="with and without"),
+        pytest.param([throttled("0"), throttled("0")], [1.0, 2.0], id="no time at all"),
+        pytest.param([an_error(503, "ServiceNotAvailable", headers={"Retry-After": "9"})], [9.0], id="503"),
+    ],
+)
+def test_throttling_is_waited_out(
+    graph: FakeGraph, client: GraphClient, clock: Clock, answers: list[Answer], slept: list[float]
+) -> None:
+    """As long as Graph says and no longer; where it names no time, longer each time."""
+    graph.answers("users", *answers, PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+    assert clock.slept == slept
+
+
+def test_being_throttled_is_no_failed_attempt(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """However often Graph throttles, all six attempts remain for real trouble."""
+    graph.answers("users", *[throttled("1")] * 20, *[TROUBLE] * 3, *[throttled("1")] * 20, *[TROUBLE] * 2, PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+    assert clock.slept == [1.0] * 20 + [1.0, 2.0, 4.0] + [1.0] * 20 + [8.0, 16.0]
+
+
+def test_a_throttled_service_waits_alone(
+    graph: FakeGraph, client: GraphClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one service is throttled, the workers of another go on asking."""
+    graph.answers("users", throttled("30"), PAGE)
+    graph.answers("teams", PAGE)
+    while_asleep(monkeypatch, clock, lambda: client.get(TEAMS))
+
+    client.get(USERS)
+
+    assert (graph.asked, clock.slept) == (["users", "teams", "users"], [30.0])
+
+
+def test_a_throttled_service_waits_together(
+    graph: FakeGraph, client: GraphClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that asks a throttled service waits too, and asks once the time is over."""
+    graph.answers("users", throttled("30"), PAGE)
+    graph.answers("groups", PAGE)
+    while_asleep(monkeypatch, clock, lambda: client.get(an_ask("groups")))
+
+    client.get(USERS)
+
+    assert (graph.asked, clock.slept) == (["users", "groups", "users"], [30.0, 0.0])
+
+
+def test_patience_ends(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """A page that is throttled for two hours is given up, with an error that says the next sync may succeed."""
+    graph.answers("users", *[throttled("600")] * 20, PAGE)
+
+    with pytest.raises(GraphUnavailable) as caught:
+        client.get(USERS)
+
+    assert str(caught.value).startswith("Throttled for 2 hours. HTTP 429 TooManyRequests: No.")
+    assert caught.value.failure_type == FailureType.transient_error
+    assert clock.slept == [600.0] * (PATIENCE // 600)
+
+
+def test_a_page_given_up_leaves_the_others(graph: FakeGraph, client: GraphClient) -> None:
+    """Patience with one page says nothing about the next."""
+    graph.answers("users", *[throttled("600")] * 20, PAGE)
+    graph.answers("teams", PAGE)
+    with pytest.raises(GraphUnavailable):
+        client.get(USERS)
+
+    assert get(client, TEAMS) == (PAGE["json"], Action.READ)
+
+
+# Failing.
+
+FAILURES = [
+    pytest.param(TROUBLE, id="500"),
+    pytest.param(an_error(502, "UnknownError"), id="502"),
+    pytest.param(an_error(503, "ServiceNotAvailable"), id="503"),
+    pytest.param(TIMED_OUT, id="504"),
+    pytest.param(an_error(409, "Directory_ConcurrencyViolation"), id="409"),
+    pytest.param({"status_code": 502, "text": "<html>"}, id="502 in HTML"),
+    pytest.param({"content": b'{"value": [{"id": "1"'}, id="a page cut off"),
+    pytest.param({"json": {"id": "1"}}, id="no page"),
+    pytest.param({"text": "<html>"}, id="a page in HTML"),
+]
+BROKEN = [
+    pytest.param(NO_CONNECTION, id="no connection"),
+    pytest.param({"exc": requests.ReadTimeout("Read timed out.")}, id="read timeout"),
+    pytest.param({"exc": requests.ConnectTimeout("Connect timed out.")}, id="connect timeout"),
+    pytest.param({"exc": requests.exceptions.ChunkedEncodingError("IncompleteRead")}, id="a body cut off"),
+    pytest.param({"exc": requests.exceptions.SSLError("Handshake failed")}, id="no handshake"),
+    pytest.param({"exc": requests.exceptions.ContentDecodingError("Not gzip")}, id="a body that is not gzip"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_lasting_failure_is_given_up(graph: FakeGraph, client: GraphClient, clock: Clock, failure: Answer) -> None:
+    """Six attempts with growing waits between them, then the end of this page and of nothing else."""
+    graph.answers("users", failure)
+    graph.answers("teams", PAGE)
+
+    with pytest.raises(GraphUnavailable) as caught:
+        client.get(USERS)
+
+    assert str(caught.value).startswith("Graph failed 6 times. HTTP ")
+    assert caught.value.failure_type == FailureType.transient_error
+    assert (graph.asked, clock.slept) == (["users"] * 6, EXPONENTIAL)
+    assert get(client, TEAMS) == (PAGE["json"], Action.READ)
+
+
+@pytest.mark.parametrize("failure", FAILURES + BROKEN)
+def test_the_sixth_attempt_counts(graph: FakeGraph, client: GraphClient, clock: Clock, failure: Answer) -> None:
+    """Five failures of any kind in a row cost half a minute and no rows."""
+    graph.answers("users", *[failure] * 5, PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+    assert (graph.asked, clock.slept) == (["users"] * 6, EXPONENTIAL)
+
+
+@pytest.mark.parametrize("failure", BROKEN)
+def test_silence_ends_the_sync(graph: FakeGraph, client: GraphClient, clock: Clock, failure: Answer) -> None:
+    """Where nobody got any answer all the while, every stream would fail alike, so no more is asked."""
+    graph.answers("users", failure)
+    graph.answers("teams", PAGE)
+
+    with pytest.raises(GraphUnreachable) as caught:
+        client.get(USERS)
+    asked = len(graph.asked)
+    with pytest.raises(GraphUnreachable) as caught_later:
+        client.get(TEAMS)
+
+    reason = failure["exc"]
+    told = f"graph.microsoft.com did not answer 6 times. no answer {type(reason).__name__}: {reason} (request-id none)"
+    assert [str(caught.value), str(caught_later.value)] == [told, told]
+    assert caught.value.failure_type == FailureType.transient_error
+    assert (asked, len(graph.asked), clock.slept) == (6, 6, EXPONENTIAL)
+
+
+def test_silence_to_one_worker_alone_is_no_end(
+    graph: FakeGraph, client: GraphClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another request was answered meanwhile, it is this page that fails and not the connection."""
+    graph.answers("users", NO_CONNECTION)
+    graph.answers("teams", PAGE)
+    while_asleep(monkeypatch, clock, lambda: client.get(TEAMS))
+
+    with pytest.raises(GraphUnavailable) as caught:
+        client.get(USERS)
+
+    assert str(caught.value).startswith("Graph failed 6 times. no answer ConnectionError: Connection refused")
+    assert get(client, TEAMS) == (PAGE["json"], Action.READ)
+
+
+def test_an_answer_from_before_does_not_count(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """A connection that worked a minute ago and is dead now is dead."""
+    graph.answers("teams", PAGE)
+    graph.answers("users", NO_CONNECTION)
+    client.get(TEAMS)
+    clock.time += 60
+
+    with pytest.raises(GraphUnreachable):
+        client.get(USERS)
+
+
+def test_trouble_is_an_answer(graph: FakeGraph, client: GraphClient) -> None:
+    """A server that answers with an error between failed connections is there."""
+    graph.answers("users", NO_CONNECTION, NO_CONNECTION, TROUBLE, NO_CONNECTION, NO_CONNECTION, NO_CONNECTION)
+
+    with pytest.raises(GraphUnavailable):
+        client.get(USERS)
+
+
+# Pages that are too much for Graph.
+
+
+@pytest.mark.parametrize(
+    ("answers", "action"),
+    [
+        pytest.param([TIMED_OUT] * 3, Action.SHRINK, id="out of time"),
+        pytest.param([CORRUPT] * 3, Action.CORRUPT, id="corrupt"),
+        pytest.param([TROUBLE, TROUBLE, TIMED_OUT], Action.SHRINK, id="out of time at last"),
+        pytest.param([TIMED_OUT, TIMED_OUT, TROUBLE, TIMED_OUT], Action.SHRINK, id="out of time again"),
+        pytest.param([TROUBLE] * 5 + [TIMED_OUT], Action.SHRINK, id="out of time in the end"),
+    ],
+)
+def test_a_page_too_large_is_handed_back_early(
+    graph: FakeGraph, client: GraphClient, clock: Clock, answers: list[Answer], action: Action
+) -> None:
+    """Where smaller pages can be asked for, three failures suffice to try them."""
+    graph.answers("users", *answers, an_error(418, "AskedOnceTooOften"))
+
+    assert get(client, an_ask("users", shrinkable=True))[1] == action
+    assert (graph.asked, clock.slept) == (["users"] * len(answers), EXPONENTIAL[: len(answers) - 1])
+
+
+def test_two_timeouts_are_passing_trouble(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """A page that comes at the third attempt is not asked for in smaller ones."""
+    graph.answers("users", TIMED_OUT, TIMED_OUT, PAGE)
+
+    assert get(client, an_ask("users", shrinkable=True)) == (PAGE["json"], Action.READ)
+    assert clock.slept == [1.0, 2.0]
+
+
+def test_other_trouble_has_nothing_to_do_with_size(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """A failing service gets its six attempts whether or not pages could be smaller."""
+    graph.answers("users", TROUBLE)
+
+    with pytest.raises(GraphUnavailable):
+        client.get(an_ask("users", shrinkable=True))
+    assert clock.slept == EXPONENTIAL
+
+
+def test_a_corrupt_item_is_handed_back_in_the_end(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """Where pages cannot be smaller, six attempts show that the item itself cannot be served."""
+    graph.answers("users", CORRUPT)
+
+    assert get(client, USERS) == (CORRUPT["json"], Action.CORRUPT)
+    assert (graph.asked, clock.slept) == (["users"] * 6, EXPONENTIAL)
+
+
+# Tokens.
+
+
+def test_a_refused_token_is_renewed_once(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+    """A token can be withdrawn before it expires; the page is asked for again with a new one, without a wait."""
+    graph.grants("User.Read.All")
+    graph.answers("users", REFUSED_TOKEN, PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+    assert graph.tokens == [a_token(["User.Read.All"], 1), a_token(["User.Read.All"], 2)]
+    assert (graph.sign_ins, clock.slept) == (2, [])
+
+
+def test_a_new_token_refused_too_is_handed_back(graph: FakeGraph, client: GraphClient) -> None:
+    """If a fresh token is refused, another would be as well."""
+    graph.answers("users", REFUSED_TOKEN, REFUSED_TOKEN, PAGE)
+
+    assert get(client, USERS) == (REFUSED_TOKEN["json"], Action.RENEW)
+    assert (graph.asked, graph.sign_ins) == (["users"] * 2, 2)
+
+
+def test_each_page_may_renew(graph: FakeGraph, client: GraphClient) -> None:
+    """A renewal for one page does not keep the next from one of its own."""
+    graph.answers("users", REFUSED_TOKEN, PAGE, REFUSED_TOKEN, PAGE)
+
+    assert [get(client, USERS), get(client, USERS)] == [(PAGE["json"], Action.READ)] * 2
+    assert graph.sign_ins == 3
+
+
+def test_a_refused_token_is_no_failed_attempt(graph: FakeGraph, client: GraphClient) -> None:
+    """Renewing leaves all six attempts for real trouble."""
+    graph.answers("users", *[TROUBLE] * 3, REFUSED_TOKEN, *[TROUBLE] * 2, PAGE)
+
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+
+
+def a_sign_in_refused() -> Answer:
+    return {
+        "status_code": 401,
+        "json": {"error": "invalid_client", "error_description": "AADSTS7000222: The secret has expired."},
+    }
+
+
+@pytest.mark.parametrize("while_reading", [False, True], ids=["at the start", "while reading"])
+def test_a_refused_sign_in_ends_the_sync(graph: FakeGraph, client: GraphClient, while_reading: bool) -> None:
+    """Without a token nothing can be read: every later request raises the same and none is sent."""
+    granted = [{"json": {"access_token": "a-token", "expires_in": 3600}}] if while_reading else []
+    graph.signs_in(*granted, a_sign_in_refused())
+    graph.answers("users", REFUSED_TOKEN)
+    graph.answers("teams", PAGE)
+
+    failures: list[ConnectionFailed] = []
+    for ask in (USERS, TEAMS):
+        with pytest.raises(SignInRefused) as caught:
+            client.get(ask)
+        failures.append(caught.value)
+
+    assert "AADSTS7000222" in str(failures[0])
+    assert [(str(one), one.failure_type) for one in failures] == [(str(failures[0]), FailureType.config_error)] * 2
+    assert (graph.asked, graph.sign_ins) == (["users"] if while_reading else [], len(granted) + 1)
+
+
+def test_a_sign_in_without_answer_ends_the_sync(graph: FakeGraph, client: GraphClient) -> None:
+    """Where Entra cannot be reached, Graph is not asked."""
+    graph.signs_in(NO_CONNECTION)
+    graph.answers("users", PAGE)
+
+    for _ in range(2):
+        with pytest.raises(GraphUnreachable):
+            client.get(USERS)
+
+    assert (graph.asked, graph.sign_ins) == ([], 6)
+
+
+def test_the_first_failure_is_the_one_told(client: GraphClient) -> None:
+    """What ends the sync keeps its name, whatever fails after it."""
+    client.fail(SignInRefused("The first."))
+    client.fail(GraphUnreachable("The second."))
+
+    with pytest.raises(SignInRefused, match=r"^The first\.$"):
+        client.raise_if_failed()
+
+
+def test_failing_wakes_who_waits(graph: FakeGraph, client: GraphClient, pacer: Pacer, clock: Clock) -> None:
+    """A throttled service holds nobody any longer once the sync is over, and nothing more is asked."""
+    pacer.pause(Service.DIRECTORY, 3600)
+    client.fail(SignInRefused("Over."))
+
+    with pytest.raises(SignInRefused):
+        client.get(USERS)
+    assert (graph.asked, clock.slept) == ([], [])
+
+
+# What leaves the house.
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v1.0/users",
+        "https://graph.microsoft.com.evil.example/v1.0/users",
+        "https://evil.example/graph.microsoft.com/v1.0/users",
+        "https://graph.microsoft.com@evil.example/v1.0/users",
+        "https://me:secret@graph.microsoft.com/v1.0/users",
+        "https://graph.microsoft.com:8443/v1.0/users",
+        "https://graph.microsoft.com\t.evil.example/v1.0/users",
+        "https://graph.microsoft.com\\.evil.example/v1.0/users",
+        "https://evil.example\\@graph.microsoft.com/v1.0/users",
+        "https://graph.microsoft.us/v1.0/users",
+        "http://graph.microsoft.com/v1.0/users",
+        "HTTP://graph.microsoft.com/v1.0/users",
+        "//graph.microsoft.com/v1.0/users",
+        "/v1.0/users",
+        "users?$skiptoken=1",
+        "ftp://graph.microsoft.com/users",
+        "",
+    ],
+)
+def test_no_token_leaves_the_graph_host(graph: FakeGraph, client: GraphClient, url: str) -> None:
+    """A link that leads anywhere else is refused before anything is asked, not even for a token."""
+    with pytest.raises(ProtocolBroken) as caught:
+        client.get(Ask(url, Service.DIRECTORY))
+
+    assert caught.value.failure_type == FailureType.system_error
+    assert (graph.asked, graph.sign_ins) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://graph.microsoft.com:443", "https://GRAPH.microsoft.com", "HTTPS://graph.microsoft.com"]
+)
+def test_the_same_host_in_other_words_is_the_same(wire: requests_mock.Mocker, client: GraphClient, host: str) -> None:
+    """Case and the usual port make no difference."""
+    wire.get(f"{host}/v1.0/users", **PAGE)
+
+    assert get(client, Ask(f"{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
+
+
+@pytest.mark.parametrize("host", ["graph.microsoft.com:443", "Graph.Microsoft.com"])
+def test_a_configured_host_may_be_in_other_words_too(
+    wire: requests_mock.Mocker, graph: FakeGraph, pacer: Pacer, host: str
+) -> None:
+    """A custom cloud's host is what the user typed; Graph's links have it in Graph's own words."""
+    graph.answers("users", PAGE)
+    wire.get(f"https://{host}/v1.0/users", **PAGE)
+    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), pacer), pacer)
+
+    assert get(client, Ask(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
+    assert get(client, USERS) == (PAGE["json"], Action.READ)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(graph: FakeGraph, client: GraphClient, status: int) -> None:
+    """A redirect could lead the token away; no listing needs one, so it is an answer nobody knows."""
+    graph.answers("users", {"status_code": status, "headers": {"Location": f"{GRAPH}elsewhere"}})
+
+    assert get(client, USERS) == ({}, Action.FAIL)
+    assert graph.asked == ["users"]
+
+
+@pytest.fixture
+def sent(graph: FakeGraph) -> Iterator[list[tuple[requests.PreparedRequest, dict[str, Any]]]]:
+    """Each request sent to Graph with the settings it was sent with. Undone before requests-mock is: the other way
+    round would leave its mock in place for the tests that follow."""
+    sent: list[tuple[requests.PreparedRequest, dict[str, Any]]] = []
+    send = requests.Session.send
+
+    def record(session: requests.Session, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        if str(request.url).startswith(GRAPH):
+            sent.append((request, settings))
+        return send(session, request, **settings)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(requests.Session, "send", record)
+        yield sent
+
+
+def test_every_request_has_a_timeout(graph: FakeGraph, client: GraphClient, sent: list[Any]) -> None:
+    """No attempt waits for ever, whichever it is."""
+    graph.answers("users", TROUBLE, throttled("1"), REFUSED_TOKEN, NO_CONNECTION, PAGE)
+    client.get(USERS)
+
+    assert [settings["timeout"] for _, settings in sent] == [TIMEOUT] * 5
+    assert TIMEOUT == (10, 120)
+
+
+def test_every_request_says_who_asks_and_what_for(graph: FakeGraph, client: GraphClient, sent: list[Any]) -> None:
+    """Enum members of today, a name that SharePoint knows to treat well, and JSON; the same on every page."""
+    link = f"{GRAPH}users?$skiptoken=1"
+    graph.answers("users?$skiptoken=1", PAGE)
+    graph.answers("users", PAGE)
+    client.get(USERS)
+    client.get(Ask(link, Service.DIRECTORY))
+
+    names = ("Accept", "Prefer", "User-Agent")
+    expected = (
+        "application/json",
+        "include-unknown-enum-members",
+        "NONISV|source-microsoft-graph|source-microsoft-graph/0.1.0",
+    )
+    assert [tuple(request.headers[name] for name in names) for request, _ in sent] == [expected, expected]
+
+
+def test_a_proxy_of_the_environment_is_used(
+    graph: FakeGraph, client: GraphClient, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a company's proxy the connector goes where the environment sends it."""
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "")
+    graph.answers("users", PAGE)
+    client.get(USERS)
+
+    assert [settings["proxies"].get("https") for _, settings in sent] == ["http://proxy.example:3128"]

@@ -1,0 +1,408 @@
+"""What each answer means: the catalogue held against answers as Graph words them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
+
+from source_microsoft_graph import errors
+from source_microsoft_graph.errors import (
+    CATALOGUE,
+    UNKNOWN,
+    Action,
+    ConnectionFailed,
+    GraphError,
+    GraphUnavailable,
+    GraphUnreachable,
+    ProtocolBroken,
+    SignInRefused,
+    StreamRefused,
+    body_of,
+    describe,
+    judge,
+    no_answer,
+    retry_after,
+)
+
+NOT_TOP = "The query specified in the URI is not valid. Query option 'Top' is not allowed. To allow it, set it."
+NO_MAILBOX = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
+NO_ROLE = "Missing role permissions on the request. API requires one of 'Team.Read'. Roles on the request ''."
+NO_SPO = "Tenant does not have a SPO license."
+NO_TEAMS = "Failed to get license information for the user. Ensure user has a valid Office365 license assigned"
+NOT_PREMIUM = "Authentication_RequestFromNonPremiumTenantOrB2CTenant"
+BLOCKED = "Access to this site has been blocked. Please contact the administrator to resolve this problem."
+
+# The situation, and Graph's answer to it: status, code, message, the innermost code, what happens next.
+ANSWERS = [
+    ("throttled", 429, "TooManyRequests", "Too many requests.", "", Action.WAIT),
+    ("mailbox throttled", 429, "ApplicationThrottled", "Over its MailboxConcurrency limit.", "", Action.WAIT),
+    ("throttled, whatever else it says", 429, "ErrorInvalidUser", NO_SPO, "syncStateNotFound", Action.WAIT),
+    ("token refused", 401, "InvalidAuthenticationToken", "Lifetime validation failed.", "", Action.RENEW),
+    ("new tenant's team members", 401, "Unauthorized", "", "", Action.RENEW),
+    ("delta token gone", 410, "resyncChangesApplyDifferences", "Resync required.", "", Action.RESTART),
+    ("page token expired", 400, "Directory_ExpiredPageToken", "The page token has expired.", "", Action.RESTART),
+    ("page token lost", 400, "DirectoryPageTokenNotFoundException", "Not found.", "", Action.RESTART),
+    ("delta token forgotten", 404, "syncStateNotFound", "The sync state is not found.", "", Action.RESTART),
+    ("delta token invalid", 400, "SyncStateInvalid", "The sync state is invalid.", "", Action.RESTART),
+    ("delta token outdated", 400, "ResyncRequired", "Resync.", "", Action.RESTART),
+    ("skip token expired", 400, "BadRequest", "The skip token is either invalid or expired.", "", Action.RESTART),
+    (
+        "Teams page too large",
+        400,
+        "BadRequest",
+        "The limit of '50' for Top query has been exceeded.",
+        "",
+        Action.UNPAGE,
+    ),
+    ("no paging at all", 400, "BadRequest", NOT_TOP, "", Action.UNPAGE),
+    ("page too large", 400, "Request_UnsupportedQuery", "Invalid page size specified: '1000'.", "", Action.UNPAGE),
+    ("corrupt item", 500, "ErrorCorruptData", "Data is corrupt.", "", Action.CORRUPT),
+    ("out of time", 504, "UnknownError", "", "", Action.SHRINK),
+    ("no premium licence", 403, NOT_PREMIUM, "Neither tenant is B2C or tenant doesn't have premium", "", Action.FAIL),
+    ("no premium, by text", 403, "Forbidden", "Tenant doesn't have premium license.", "", Action.FAIL),
+    ("no SharePoint", 400, "BadRequest", NO_SPO, "", Action.FAIL),
+    ("no Teams licence", 403, "Forbidden", NO_TEAMS, "", Action.SKIP),
+    ("payment", 402, "PaymentRequired", "Payment required.", "", Action.FAIL),
+    ("no mailbox", 404, "MailboxNotEnabledForRESTAPI", NO_MAILBOX, "", Action.SKIP),
+    ("no mailbox, as an inner code", 400, "UnknownError", "", "MailboxNotEnabledForRESTAPI", Action.SKIP),
+    ("no mailbox, older", 400, "UnknownError", "REST API is not yet supported for this mailbox.", "", Action.SKIP),
+    ("invalid user", 400, "ErrorInvalidUser", "The requested user 'a@b.c' is invalid.", "", Action.SKIP),
+    ("no such mailbox", 400, "ErrorNonExistentMailbox", "No mailbox is associated with it.", "", Action.SKIP),
+    ("no OneDrive", 404, "ResourceNotFound", "User's mysite not found.", "", Action.SKIP),
+    ("no OneDrive yet", 400, "BadRequest", "Unable to retrieve user's mysite URL.", "", Action.SKIP),
+    ("no drive", 404, "itemNotFound", "The resource could not be found.", "", Action.SKIP),
+    ("user gone", 404, "Request_ResourceNotFound", "Resource 'u' does not exist.", "", Action.SKIP),
+    ("item gone", 404, "ErrorItemNotFound", "The specified object was not found in the store.", "", Action.SKIP),
+    ("no team", 404, "NotFound", "No team found with Group Id 1", "", Action.SKIP),
+    ("not for apps", 412, "PreconditionFailed", "Not supported in application-only context", "", Action.SKIP),
+    ("site blocked", 423, "notAllowed", BLOCKED, "resourceLocked", Action.SKIP),
+    ("Teams permission missing", 403, "Forbidden", NO_ROLE, "", Action.FAIL),
+    ("mailbox out of scope", 403, "ErrorAccessDenied", "Access is denied. Check credentials.", "", Action.DENY),
+    ("files denied", 403, "accessDenied", "Access denied", "", Action.DENY),
+    ("directory denied", 403, "Authorization_RequestDenied", "Insufficient privileges.", "", Action.DENY),
+    ("concurrency", 409, "Directory_ConcurrencyViolation", "Concurrency violation.", "", Action.RETRY),
+    ("request timeout", 408, "RequestTimeout", "Timed out.", "", Action.RETRY),
+    ("server error", 500, "InternalServerError", "Something went wrong.", "", Action.RETRY),
+    ("bad gateway", 502, "UnknownError", "", "", Action.RETRY),
+    ("service unavailable", 503, "ServiceNotAvailable", "Try later.", "", Action.RETRY),
+    ("bandwidth used up", 509, "BandwidthLimitExceeded", "Bandwidth limit exceeded.", "", Action.WAIT),
+    ("not implemented", 501, "NotImplemented", "This operation target is not yet supported.", "", Action.FAIL),
+    ("unsupported query", 400, "Request_UnsupportedQuery", "Unsupported query.", "", Action.FAIL),
+    ("bad request", 400, "Request_BadRequest", "Invalid filter clause.", "", Action.FAIL),
+    ("no expansion", 400, "ExpandNotSupported", "Expand is not supported.", "", Action.FAIL),
+    ("inefficient filter", 400, "InefficientFilter", "The restriction is too complex.", "", Action.FAIL),
+    ("redirect", 302, "", "", "", Action.FAIL),
+    ("teapot", 418, "Teapot", "I am one.", "", Action.FAIL),
+]
+AS_ARGUMENTS = [pytest.param(*answer[1:], id=answer[0]) for answer in ANSWERS]
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets() -> Iterator[None]:
+    """The CDK keeps secrets in a global; no test inherits or leaves any."""
+    update_secrets([])
+    yield
+    update_secrets([])
+
+
+def answered(status: int, body: Any = None, **headers: str) -> requests.Response:
+    """An answer: bytes as they are, anything else as JSON; underscores in a header's name stand for dashes."""
+    response = requests.Response()
+    response.status_code = status
+    response.raw = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+def an_error(code: str, message: str = "", inner: str = "", key: str = "innerError") -> dict[str, Any]:
+    nested = {"date": "2024-01-01T00:00:00", "request-id": "a-request-id"} | ({"code": inner} if inner else {})
+    return {"error": {"code": code, "message": message, key: nested}}
+
+
+@pytest.mark.parametrize(("status", "code", "message", "inner", "action"), AS_ARGUMENTS)
+@pytest.mark.parametrize("key", ["innerError", "innererror"])
+def test_an_answer_is_understood(status: int, code: str, message: str, inner: str, action: Action, key: str) -> None:
+    """Status, codes at any depth and message together say what happens next, however Graph spells the nesting."""
+    assert judge(answered(status, an_error(code, message, inner, key))).action == action
+
+
+@pytest.mark.parametrize(("status", "code", "message", "inner", "action"), AS_ARGUMENTS)
+@pytest.mark.parametrize("spell", [str.lower, str.upper], ids=["lower", "upper"])
+def test_case_does_not_matter(status: int, code: str, message: str, inner: str, action: Action, spell: Any) -> None:
+    """Services of Graph spell the same code and text in different cases."""
+    assert judge(answered(status, an_error(spell(code), spell(message), spell(inner)))).action == action
+
+
+def test_every_row_of_the_catalogue_is_reached() -> None:
+    """No row is shadowed by one before it, and none lacks an answer above; a broken connection answers 0."""
+    reached = [judge(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
+    reached.append(judge(no_answer(a_request(), requests.ReadTimeout("Read timed out."))))
+
+    assert [known for known in CATALOGUE if known not in reached] == []
+
+
+def test_rows_differ() -> None:
+    """No row of the catalogue is there twice."""
+    assert len(set(CATALOGUE)) == len(CATALOGUE)
+
+
+def a_request() -> requests.PreparedRequest:
+    return requests.Request("GET", "https://graph.microsoft.com/v1.0/users").prepare()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_deepest_code_counts(depth: int) -> None:
+    """However deep Graph hides the code that says what is the matter, it is found."""
+    error: dict[str, Any] = {"code": "syncStateNotFound"}
+    for level in range(depth):
+        error = {"code": "UnknownError", "message": "", ("innerError", "innererror")[level % 2]: error}
+
+    assert judge(answered(400, {"error": error})).action == Action.RESTART
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        pytest.param(404, "BadRequest", NO_SPO, id="a licence text with another status"),
+        pytest.param(400, "Forbidden", NO_ROLE, id="a permission text with another status"),
+        pytest.param(400, "ErrorCorruptData", "", id="a corruption code with another status"),
+        pytest.param(400, "TooManyRequests", "", id="a throttling code with another status"),
+        pytest.param(400, "xErrorInvalidUserx", "", id="a code inside a longer one"),
+        pytest.param(400, "BadRequest", "ErrorInvalidUser", id="a code in the message"),
+    ],
+)
+def test_no_row_matches_too_much(status: int, code: str, message: str) -> None:
+    """A row matches only with all that it asks for."""
+    general = judge(answered(status, an_error("SomethingElse")))
+
+    assert judge(answered(status, an_error(code, message))) == general
+
+
+@pytest.mark.parametrize("status", [403, 404, 400, 501])
+def test_a_refusal_in_general_terms_is_not_precise(status: int) -> None:
+    """These are also what Graph answers to a property it will not list, so they leave that possibility open."""
+    assert judge(answered(status, an_error("SomethingElse"))).precise is False
+
+
+def test_a_refusal_that_names_its_cause_is_precise() -> None:
+    """All other rows name their cause, and none of those may be taken for a refused property."""
+    assert {(row.status, row.code + row.text) for row in CATALOGUE if not row.precise} == {(403, ""), (404, "")}
+    assert UNKNOWN.precise is False
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "action"),
+    [
+        pytest.param(503, {"Retry_After": "30"}, Action.WAIT, id="503 that names a time"),
+        pytest.param(503, {"Retry_After": "soon"}, Action.WAIT, id="503 that names a time badly"),
+        pytest.param(503, {}, Action.RETRY, id="503 that does not"),
+        pytest.param(501, {"Retry_After": "30"}, Action.FAIL, id="501 whatever it names"),
+        pytest.param(404, {"Retry_After": "30"}, Action.SKIP, id="404 whatever it names"),
+    ],
+)
+def test_a_503_that_names_a_time_is_throttling(status: int, headers: Mapping[str, str], action: Action) -> None:
+    """SharePoint throttles by 503, which is told from trouble by its Retry-After."""
+    assert judge(answered(status, an_error("ServiceNotAvailable"), **headers)).action == action
+
+
+@pytest.mark.parametrize(
+    "body", [{"value": []}, {"value": [{"id": "1"}]}, {"@odata.context": "c", "value": [], "@odata.nextLink": "l"}]
+)
+def test_a_page_is_an_object_with_a_list(body: Any) -> None:
+    """An answer with a list called value is a page, empty or not."""
+    assert judge(answered(200, body)).action == Action.READ
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b'{"value": [{"id": "1"}, {"id"', id="JSON cut off"),
+        pytest.param(b"<html><body>Sign in to the hotel's network</body></html>", id="HTML"),
+        pytest.param(b"\xff\xfe\x00", id="no text at all"),
+        pytest.param([{"id": "1"}], id="a list"),
+        pytest.param("value", id="a text"),
+        pytest.param(None, id="null"),
+        pytest.param({}, id="an empty object"),
+        pytest.param({"id": "1"}, id="one object"),
+        pytest.param({"value": None}, id="no list"),
+        pytest.param({"value": {"id": "1"}}, id="an object for the list"),
+        pytest.param({"error": {"code": "InternalServerError"}}, id="an error that calls itself a success"),
+    ],
+)
+def test_a_success_that_is_no_page_is_asked_for_again(body: Any) -> None:
+    """A body cut off or replaced on its way is passing trouble, never the end of a listing."""
+    assert judge(answered(200, body)).action == Action.RETRY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"<html>", id="HTML"),
+        pytest.param(b"", id="nothing"),
+        pytest.param([], id="a list"),
+        pytest.param({"error": "invalid_token"}, id="a text for the error"),
+        pytest.param({"error": ["a", "b"]}, id="a list for the error"),
+        pytest.param({"error": {"code": None, "message": None, "innerError": None}}, id="nulls"),
+        pytest.param({"error": {"code": 5, "message": {"value": "No."}, "innerError": "x"}}, id="odd types"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(429, Action.WAIT), (404, Action.SKIP), (403, Action.DENY), (500, Action.RETRY), (418, Action.FAIL)],
+)
+def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, action: Action) -> None:
+    """Gateways answer in shapes of their own; none of them breaks the judging or the telling."""
+    response = answered(status, body)
+
+    assert judge(response).action == action
+    assert describe(response).startswith(f"HTTP {status} ")
+
+
+def test_a_broken_connection_is_passing_trouble() -> None:
+    """What stands for a missing answer is retried, and tells the reason."""
+    response = no_answer(a_request(), requests.ConnectionError("Connection reset by peer"))
+
+    assert (response.status_code, response.url) == (0, "https://graph.microsoft.com/v1.0/users")
+    assert judge(response).action == Action.RETRY
+    assert describe(response) == "no answer ConnectionError: Connection reset by peer (request-id none)"
+
+
+class Noon(datetime):
+    """The clock of the tests that read HTTP dates."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Noon:
+        return cls(2024, 1, 1, 12, 0, 0, tzinfo=tz)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({"Retry_After": "30"}, 30.0, id="seconds"),
+        pytest.param({"Retry_After": "0"}, 0.0, id="no seconds"),
+        pytest.param({"Retry_After": "2.5"}, 2.5, id="fractional"),
+        pytest.param({"Retry_After": " 7 "}, 7.0, id="spaces"),
+        pytest.param({"retry_after": "30"}, 30.0, id="name in lower case"),
+        pytest.param({"Retry_After": "-5"}, 0.0, id="negative"),
+        pytest.param({"Retry_After": "Mon, 01 Jan 2024 12:01:30 GMT"}, 90.0, id="HTTP date"),
+        pytest.param({"Retry_After": "Mon, 01 Jan 2024 12:01:30"}, 90.0, id="HTTP date without a zone"),
+        pytest.param({"Retry_After": "Mon, 01 Jan 2024 14:01:30 +0200"}, 90.0, id="HTTP date of another zone"),
+        pytest.param({"Retry_After": "Mon, 01 Jan 2024 11:00:00 GMT"}, 0.0, id="HTTP date gone by"),
+        pytest.param({"Retry_After": "soon"}, None, id="garbage"),
+        pytest.param({"Retry_After": "30 seconds"}, None, id="a unit"),
+        pytest.param({"Retry_After": "Mon, 99 Foo 2024"}, None, id="no such date"),
+        pytest.param({"Retry_After": ""}, None, id="empty"),
+        pytest.param({}, None, id="missing"),
+        pytest.param({"Retry_After": "5", "RateLimit_Reset": "40"}, 40.0, id="longer reset"),
+        pytest.param({"Retry_After": "40", "RateLimit_Reset": "5"}, 40.0, id="shorter reset"),
+        pytest.param({"Retry_After": "soon", "RateLimit_Reset": "40"}, 40.0, id="reset beside garbage"),
+        pytest.param({"RateLimit_Reset": "40"}, 40.0, id="reset alone"),
+    ],
+)
+def test_a_wait_is_read_from_the_headers(
+    monkeypatch: pytest.MonkeyPatch, headers: Mapping[str, str], seconds: float | None
+) -> None:
+    """Seconds or an HTTP date, the longer of the two headers; None where Graph does not say."""
+    monkeypatch.setattr(errors, "datetime", Noon)
+
+    assert retry_after(answered(429, **headers)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        pytest.param(
+            answered(423, an_error("notAllowed", "Blocked.", "resourceLocked")),
+            "HTTP 423 notAllowed/resourceLocked: Blocked. (request-id a-request-id)",
+            id="everything",
+        ),
+        pytest.param(
+            answered(403, an_error("Forbidden", "No."), request_id="from-the-header"),
+            "HTTP 403 Forbidden: No. (request-id from-the-header)",
+            id="request-id in the header",
+        ),
+        pytest.param(
+            answered(400, {"error": {"innererror": {"code": "a", "innerError": {"code": "b", "message": "Deep."}}}}),
+            "HTTP 400 a/b: Deep. (request-id none)",
+            id="everything far inside",
+        ),
+        pytest.param(
+            answered(400, {"error": {"code": 5021, "message": "No."}}),
+            "HTTP 400 5021: No. (request-id none)",
+            id="a number for the code",
+        ),
+        pytest.param(
+            answered(502, b"<html>"), "HTTP 502 without a code: no message (request-id none)", id="not Graph's shape"
+        ),
+    ],
+)
+def test_an_answer_is_told_in_one_line(response: requests.Response, text: str) -> None:
+    """Status, codes, message and the request id that Microsoft's support asks for."""
+    assert describe(response) == text
+
+
+def test_the_reason_stands_in_for_a_code() -> None:
+    """Where the body has no code, HTTP's own words are told."""
+    response = answered(502, b"<html>")
+    response.reason = "Bad Gateway"
+
+    assert describe(response) == "HTTP 502 Bad Gateway: no message (request-id none)"
+
+
+@pytest.mark.parametrize("body", [b'{"value": []}', b"<html>", b"[]"], ids=["page", "HTML", "list"])
+def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Pages are large; however often the body is asked for, and even if it is no JSON, it is parsed once."""
+    parsed: list[bytes] = []
+
+    def loads(text: bytes) -> Any:
+        parsed.append(text)
+        return orjson.loads(text)
+
+    monkeypatch.setattr(errors, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=orjson.JSONDecodeError))
+    response = answered(200, body)
+    for look in (judge, body_of, describe, judge, body_of):
+        look(response)
+
+    assert parsed == [body]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "ends_the_sync"),
+    [
+        (GraphError, FailureType.system_error, False),
+        (StreamRefused, FailureType.config_error, False),
+        (GraphUnavailable, FailureType.transient_error, False),
+        (ProtocolBroken, FailureType.system_error, False),
+        (ConnectionFailed, FailureType.system_error, True),
+        (SignInRefused, FailureType.config_error, True),
+        (GraphUnreachable, FailureType.transient_error, True),
+    ],
+)
+def test_an_error_tells_airbyte_whose_turn_it_is(
+    error: type[GraphError], failure: FailureType, ends_the_sync: bool
+) -> None:
+    """The user's, nobody's for now, or ours; and whether it is the end of every stream."""
+    raised = error("No.")
+
+    assert (raised.failure_type, isinstance(raised, ConnectionFailed)) == (failure, ends_the_sync)
+    assert [raised.message, raised.internal_message, str(raised)] == ["No.", "No.", "No."]
+
+
+def test_an_error_never_holds_a_secret() -> None:
+    """Graph and Entra repeat what they were sent, so every message is filtered where it is made."""
+    update_secrets(["the-secret-value"])
+
+    raised = StreamRefused("Refused: the-secret-value.")
+
+    assert [raised.message, raised.internal_message, str(raised)] == ["Refused: ****."] * 3

@@ -1,0 +1,271 @@
+"""One listing: what it tries when Graph refuses to go on, and that no row comes twice or gets lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from source_microsoft_graph.errors import Action, Known, ProtocolBroken
+from source_microsoft_graph.streams.listing import Listing
+
+EVERYTHING, PROVEN, DEFAULT = ("id", "displayName", "risky"), ("id", "displayName"), ()
+EXPIRED, TOO_LARGE, CORRUPT, NO_TOP = (
+    Known(None, action, "No.") for action in (Action.RESTART, Action.SHRINK, Action.CORRUPT, Action.UNPAGE)
+)
+
+
+def a_listing(selects: Sequence[tuple[str, ...]] = (DEFAULT,)) -> Listing:
+    return Listing("users", {}, selects, 999)
+
+
+def some_rows(*ids: str) -> list[dict[str, Any]]:
+    return [{"id": identifier} for identifier in ids]
+
+
+def read(listing: Listing, *ids: str) -> list[str]:
+    """The ids of those rows of a page that are emitted."""
+    return [row["id"] for row in listing.unread(some_rows(*ids))]
+
+
+def standing(listing: Listing) -> tuple[str | None, int | None, tuple[str, ...]]:
+    return listing.link, listing.page_size, listing.select
+
+
+def test_a_listing_starts_at_its_first_page() -> None:
+    """No link yet, the full page size, and every property there is."""
+    listing = a_listing([EVERYTHING, PROVEN, DEFAULT])
+
+    assert standing(listing) == (None, 999, EVERYTHING)
+
+
+# Going on.
+
+
+def test_a_listing_goes_where_the_link_leads() -> None:
+    """The link is kept letter for letter, and the last one holds."""
+    listing = a_listing()
+    for link in ("https://g/v1.0/users?$skiptoken=a%2Bb", "https://g/v1.0/users?$skiptoken=A%2BB"):
+        listing.advance(link)
+        assert listing.link == link
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        pytest.param(["a", "a"], id="the same page again"),
+        pytest.param(["a", "b", "a"], id="a circle of two"),
+        pytest.param(["a", "b", "c", "d", "b"], id="a circle further on"),
+    ],
+)
+def test_a_circle_is_an_error(links: list[str]) -> None:
+    """A link to a page that was read before would be followed for ever."""
+    listing = a_listing()
+    for link in links[:-1]:
+        listing.advance(link)
+
+    with pytest.raises(ProtocolBroken):
+        listing.advance(links[-1])
+    assert listing.link == links[-2]
+
+
+@pytest.mark.parametrize("known", [EXPIRED, TOO_LARGE, CORRUPT, NO_TOP], ids=lambda known: known.action.name)
+def test_links_may_come_again_after_a_new_start(known: Known) -> None:
+    """Reading again from the first page passes the same pages, which is no circle."""
+    listing = a_listing()
+    listing.advance("a")
+
+    assert listing.adapt(known) is True
+    listing.advance("a")
+
+    assert listing.link == "a"
+
+
+# Starting again.
+
+
+def test_a_restart_emits_no_row_twice() -> None:
+    """What was emitted before the page token died is passed over, what was not is read."""
+    listing = a_listing()
+    first, second = read(listing, "1", "2"), None
+    listing.advance("a")
+    second = read(listing, "3")
+    listing.advance("b")
+
+    assert listing.adapt(EXPIRED) is True
+    assert standing(listing) == (None, 999, DEFAULT)
+    assert [first, second, read(listing, "1", "2"), read(listing, "3", "4")] == [["1", "2"], ["3"], [], ["4"]]
+
+
+def test_restarts_add_up() -> None:
+    """After a second restart the rows from before the first are still known."""
+    listing = a_listing()
+    emitted = []
+    for page in (["1"], ["1", "2"], ["1", "2", "3"]):
+        emitted += read(listing, *page)
+        listing.advance("a")
+        assert listing.adapt(EXPIRED) is True
+
+    assert emitted == ["1", "2", "3"]
+    assert read(listing, "1", "2", "3") == []
+
+
+def test_a_restart_needs_a_page_token() -> None:
+    """A first page carries no token, so reading it again would change nothing."""
+    listing = a_listing()
+    read(listing, "1")
+
+    assert listing.adapt(EXPIRED) is False
+
+
+def restarts_after(listing: Listing, *pages: Sequence[str]) -> list[bool]:
+    """Whether the listing starts again after each of these first pages, the page token dying each time."""
+    restarts = []
+    for page in pages:
+        read(listing, *page)
+        if listing.link is None:
+            listing.advance("a")
+        restarts.append(listing.adapt(EXPIRED))
+    return restarts
+
+
+@pytest.mark.parametrize(
+    ("pages", "restarts"),
+    [
+        pytest.param([["1"]] * 4, [True, True, True, False], id="the same rows"),
+        pytest.param([[]] * 4, [True, True, True, False], id="no rows"),
+        pytest.param([["1"], ["1"], ["1"], ["2"], ["2"], ["2"], ["2"]], [True] * 6 + [False], id="a row in between"),
+        pytest.param([[str(number)] for number in range(20)], [True] * 20, id="a row each time"),
+    ],
+)
+def test_restarts_need_progress(pages: list[list[str]], restarts: list[bool]) -> None:
+    """A token may die as often as it likes while rows come; after three passes in a row without one it is over."""
+    assert restarts_after(a_listing(), *pages) == restarts
+
+
+def test_a_listing_given_up_stays_where_it_is() -> None:
+    """A restart that is refused changes nothing."""
+    listing = a_listing()
+    restarts_after(listing, *[["1"]] * 4)
+
+    assert standing(listing) == ("a", 999, DEFAULT)
+
+
+@pytest.mark.parametrize("known", [TOO_LARGE, CORRUPT], ids=lambda known: known.action.name)
+def test_pages_shrink_to_one_row(known: Known) -> None:
+    """Each time a quarter, at last a single row, and then there is nothing left to try."""
+    listing = a_listing()
+    sizes = [listing.page_size]
+    while listing.may_shrink:
+        assert listing.adapt(known) is True
+        sizes.append(listing.page_size)
+
+    assert sizes == [999, 249, 62, 15, 3, 1]
+    assert listing.adapt(known) is False
+    assert standing(listing) == (None, 1, DEFAULT)
+
+
+def test_smaller_pages_emit_no_row_twice() -> None:
+    """The pages have other bounds than before, the rows are the same."""
+    listing = a_listing()
+    emitted = read(listing, "1", "2", "3")
+    listing.advance("a")
+    listing.adapt(TOO_LARGE)
+    for page in (["1", "2"], ["3", "4"]):
+        emitted += read(listing, *page)
+
+    assert emitted == ["1", "2", "3", "4"]
+
+
+def test_a_refused_page_size_is_left_out() -> None:
+    """From then on no size is named, so there is none to make smaller or to leave out again."""
+    listing = a_listing()
+
+    assert listing.adapt(NO_TOP) is True
+    assert standing(listing) == (None, None, DEFAULT)
+    assert [listing.may_shrink, listing.adapt(NO_TOP), listing.adapt(TOO_LARGE)] == [False, False, False]
+
+
+@pytest.mark.parametrize("action", [Action.READ, Action.SKIP, Action.FAIL, Action.DENY, Action.RETRY, Action.RENEW])
+def test_other_answers_are_no_reason_to_start_again(action: Action) -> None:
+    """Where no other way of asking would help, the listing stays where it is."""
+    listing = a_listing()
+    listing.advance("a")
+
+    assert listing.adapt(Known(None, action, "No.")) is False
+    assert standing(listing) == ("a", 999, DEFAULT)
+
+
+# Asking for less.
+
+
+def test_a_refused_select_names_what_it_drops() -> None:
+    """Fewer properties step by step, each step naming what is asked for no longer; the last asks for none."""
+    listing = a_listing([EVERYTHING, PROVEN, DEFAULT])
+    steps = []
+    while listing.may_select_less:
+        steps.append((listing.select_less(), listing.select))
+
+    assert steps == [(("risky",), PROVEN), (("id", "displayName"), DEFAULT)]
+
+
+def test_only_a_first_page_may_ask_for_less() -> None:
+    """A page behind a link was accepted with these properties, so they are not what is refused."""
+    listing = a_listing([EVERYTHING, DEFAULT])
+    listing.advance("a")
+    behind_a_link = listing.may_select_less
+    listing.adapt(TOO_LARGE)
+
+    assert [behind_a_link, listing.may_select_less] == [False, True]
+
+
+# Which rows are new.
+
+
+def test_rows_are_passed_on_as_they_are() -> None:
+    """Until a listing starts again nothing is held back and nothing reordered, whatever Graph repeats."""
+    assert read(a_listing(), "2", "1", "2") == ["2", "1", "2"]
+
+
+def test_rows_without_an_id_are_kept() -> None:
+    """What cannot be told apart is not taken for the same."""
+    rows: list[dict[str, Any]] = [{"name": "a"}, {"name": "b"}, {"id": None, "name": "c"}]
+
+    assert list(a_listing().unread(rows)) == rows
+
+
+def test_rows_without_an_id_are_kept_after_a_restart() -> None:
+    """A row that was not read before must not be taken for one that was: twice is better than not at all."""
+    listing = a_listing()
+    list(listing.unread([{"name": "a"}]))
+    listing.advance("a")
+    listing.adapt(EXPIRED)
+
+    assert {"name": "b"} in list(listing.unread([{"name": "a"}, {"name": "b"}]))
+
+
+def test_rows_without_an_id_are_no_progress() -> None:
+    """They come out again with each restart, so counting them would restart for ever."""
+    listing = a_listing()
+    restarts = []
+    for _ in range(4):
+        list(listing.unread([{"name": "a"}]))
+        listing.advance("a")
+        restarts.append(listing.adapt(EXPIRED))
+
+    assert restarts == [True, True, True, False]
+
+
+def test_rows_pass_one_by_one() -> None:
+    """A row is handed on before the next is looked at, and the same object goes out that came in."""
+    looked_at: list[dict[str, Any]] = []
+
+    def rows() -> Any:
+        for row in some_rows("1", "2"):
+            looked_at.append(row)
+            yield row
+
+    first = next(a_listing().unread(rows()))
+
+    assert [first is row for row in looked_at] == [True]

@@ -1,0 +1,155 @@
+"""How long anybody waits: backing off, pausing one service, waking up at the end."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from source_microsoft_graph.pacing import Pacer, Service, backoff
+from unit_tests.conftest import Clock
+
+# Taken before the fake clock takes their place.
+REAL_NOW, REAL_SLEEP = Pacer.now, Pacer.sleep
+
+
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Real time for threads that really wait, and a sign that one of them does."""
+    asleep = threading.Event()
+
+    def sleep(pacer: Pacer, seconds: float) -> None:
+        asleep.set()
+        REAL_SLEEP(pacer, seconds)
+
+    monkeypatch.setattr(Pacer, "now", REAL_NOW)
+    monkeypatch.setattr(Pacer, "sleep", sleep)
+    return asleep
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"),
+    [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0), (6, 32.0), (7, 60.0), (8, 60.0), (100, 60.0), (5_000, 60.0)],
+)
+def test_waits_double_up_to_a_minute(failures: int, seconds: float) -> None:
+    """Each failure in a row doubles the wait until it is a minute, however many there have been."""
+    assert backoff(failures) == seconds
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
+def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Chance picks between half of the wait and all of it, also of the longest, and never beyond."""
+    drawn = []
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return share
+
+    monkeypatch.setattr("source_microsoft_graph.pacing.random.uniform", uniform)
+
+    assert [backoff(1), backoff(4), backoff(50)] == [1.0 * share, 8.0 * share, 60.0 * share]
+    assert drawn == [(0.5, 1.0)] * 3
+
+
+@pytest.mark.parametrize("paused", Service)
+def test_a_pause_holds_back_its_service_alone(clock: Clock, paused: Service) -> None:
+    """Graph's services throttle independently, so only who asks the throttled one waits."""
+    pacer = Pacer()
+    pacer.pause(paused, 30)
+    for service in Service:
+        if service is not paused:
+            pacer.wait(service)
+    assert clock.slept == []
+
+    pacer.wait(paused)
+
+    assert clock.slept == [30.0]
+
+
+def test_a_service_never_paused_is_open(clock: Clock) -> None:
+    """Nobody waits before Graph has said so."""
+    Pacer().wait(Service.DIRECTORY)
+
+    assert clock.slept == []
+
+
+def test_a_pause_ends(clock: Clock) -> None:
+    """Who comes late waits for the rest of the pause, who comes after it not at all."""
+    pacer = Pacer()
+    pacer.pause(Service.TEAMS, 30)
+    clock.time += 20
+    pacer.wait(Service.TEAMS)
+    pacer.wait(Service.TEAMS)
+
+    assert clock.slept == [10.0]
+
+
+@pytest.mark.parametrize("pauses", [(30, 5), (5, 30)], ids=["longer first", "shorter first"])
+def test_a_longer_pause_stands(clock: Clock, pauses: tuple[float, float]) -> None:
+    """Workers refused at different moments are told different times; the latest holds for all."""
+    pacer = Pacer()
+    for seconds in pauses:
+        pacer.pause(Service.OUTLOOK, seconds)
+    pacer.wait(Service.OUTLOOK)
+
+    assert clock.slept == [30.0]
+
+
+def test_a_pause_that_grows_is_waited_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker may be refused meanwhile, so who wakes up looks again."""
+    pacer = Pacer()
+    pacer.pause(Service.FILES, 10)
+    sleep = clock.sleep
+
+    def refused_meanwhile(seconds: float) -> None:
+        sleep(seconds)
+        monkeypatch.setattr(clock, "sleep", sleep)
+        pacer.pause(Service.FILES, 20)
+
+    monkeypatch.setattr(clock, "sleep", refused_meanwhile)
+    pacer.wait(Service.FILES)
+
+    assert clock.slept == [10.0, 20.0]
+
+
+def test_nobody_waits_after_the_end(clock: Clock) -> None:
+    """Once the sync is over no pause holds anybody."""
+    pacer = Pacer()
+    pacer.pause(Service.REPORTS, 3600)
+    pacer.stop()
+    pacer.wait(Service.REPORTS)
+
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("way", ["paused", "backing off"])
+def test_the_end_wakes_who_waits(asleep: threading.Event, way: str) -> None:
+    """A worker in the middle of a long wait goes on as soon as the sync is over."""
+    pacer = Pacer()
+    pacer.pause(Service.TEAMS, 3600)
+    work = {"paused": lambda: pacer.wait(Service.TEAMS), "backing off": lambda: pacer.sleep(3600)}[way]
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    assert asleep.wait(timeout=10)
+    assert worker.is_alive()
+
+    pacer.stop()
+    worker.join(timeout=10)
+
+    assert not worker.is_alive()
+
+
+def test_the_end_ends_sleeping_for_good(asleep: threading.Event) -> None:
+    """After the end a back-off takes no time, so the attempts that are left are over at once."""
+    pacer = Pacer()
+    pacer.stop()
+    sleeper = threading.Thread(target=pacer.sleep, args=(3600,), daemon=True)
+    sleeper.start()
+    sleeper.join(timeout=10)
+
+    assert not sleeper.is_alive()
+
+
+def test_services_are_named_for_people() -> None:
+    """Each service has a name of its own."""
+    assert len({service.value for service in Service}) == len(Service)
