@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from integration_tests.runner import ConsoleScript, Message, Output
 from integration_tests.simulated_tenant import Fault, Tenant, Traits, serve
 from integration_tests.simulated_tenant.faults import ALWAYS
 from integration_tests.simulated_tenant.server import Server
+from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.records import row
 from source_microsoft_graph.streams import STREAMS
 
@@ -135,6 +139,32 @@ def test_a_read_is_the_tenant_however_it_is_read(
     output = read(own_server, streams, num_workers=workers, page_size=page_size).succeeded()
 
     assert_is_the_tenant(output, tenant, streams)
+
+
+def test_one_by_one_is_the_same(
+    own_server: Server, tenant: Tenant, streams: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read without `$batch`, each listing by a request of its own, the tenant gives the same rows and skips."""
+    for stream_class in STREAMS:
+        monkeypatch.setattr(stream_class, "batch_size", 1)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", own_server.ca_bundle)
+    catalog = ConfiguredAirbyteCatalogSerializer.load(a_catalog(streams))
+
+    plain = run_read(SourceMicrosoftGraph(), own_server.config(), catalog)
+    batched = read(own_server, streams).succeeded()
+
+    assert not plain.errors
+    one_by_one: dict[str, list[dict[str, Any]]] = {}
+    for message in plain.records:
+        one_by_one.setdefault(message.record.stream, []).append(without_nulls(message.record.data))
+    assert {name: in_order(found) for name, found in one_by_one.items()} == {
+        name: in_order(found) for name, found in records(batched).items()
+    }
+    assert "/v1.0/$batch" in {seen.path for seen in tenant.requests}
+
+
+def in_order(found: list[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(record, sort_keys=True) for record in found)
 
 
 def test_every_skipped_object_is_named_once(own_server: Server, streams: list[Message]) -> None:
@@ -262,8 +292,6 @@ def test_a_pulled_cable_loses_nothing(tenant: Tenant, streams: list[Message]) ->
 
 def test_an_interrupt_ends_the_sync_at_once(own_server: Server, streams: list[Message], tmp_path: Path) -> None:
     """Ctrl-C while workers wait for Graph and for the queue ends the process within seconds."""
-    import json
-
     own_server.latency = 0.05
     (tmp_path / "config.json").write_text(json.dumps(own_server.config()))
     (tmp_path / "catalog.json").write_text(json.dumps(a_catalog(streams)))

@@ -27,6 +27,7 @@ from source_microsoft_graph.errors import (
     Known,
     ProtocolBroken,
     describe,
+    is_near_limit,
     judge,
     no_answer,
     retry_after,
@@ -59,12 +60,13 @@ _HEADERS = {
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One page to ask for, on behalf of some listing. `shrinkable` says that the same rows can be asked for in
-    smaller pages."""
+    smaller pages. `not_before` is a time of the pacer's."""
 
     url: str
     service: Service
     shrinkable: bool = False
     listing: Any = None
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,14 @@ class GraphClient:
             self.raise_if_failed()
             now = self._pacer.now()
             trials = [trial for trial in waiting if trial.ready_at <= now][:together]
+            waiting[:] = [trial for trial in waiting if trial not in trials]
             while asks and len(trials) < together:
-                self.check_host(asks[0].url)
-                trials.append(_Trial(asks.popleft(), started=now))
+                ask = asks.popleft()
+                self.check_host(ask.url)
+                trial = _Trial(ask, started=now, ready_at=ask.not_before)
+                (trials if trial.ready_at <= now else waiting).append(trial)
             if trials:
-                waiting[:] = [trial for trial in waiting if trial not in trials]
-                self._pacer.wait(trials[0].ask.service)
+                self._pacer.wait(trials[0].ask.service, len(trials))
                 self.raise_if_failed()
                 return trials
             self._pacer.sleep(min(trial.ready_at for trial in waiting) - now)
@@ -155,12 +159,17 @@ class GraphClient:
     def _settle(self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response) -> Answer | None:
         """The final answer, or None where the trial has to be sent again."""
         known, ask, now = judge(response), trial.ask, self._pacer.now()
+        if is_near_limit(response):
+            self._pacer.near_limit(ask.service)
         lasting: GraphUnavailable | None = None
         match known.action:
             case Action.WAIT:
                 trial.throttled += 1
                 wait = retry_after(response) or backoff(trial.throttled)
-                self._pacer.pause(ask.service, wait)
+                if ask.service.value.per_object:
+                    trial.ready_at = now + wait
+                else:
+                    self._pacer.pause(ask.service, wait)
                 if now + wait <= trial.started + PATIENCE:
                     return None
                 lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")

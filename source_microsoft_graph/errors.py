@@ -235,6 +235,15 @@ def retry_after(response: requests.Response) -> float | None:
     return max((wait for wait in waits if wait is not None), default=None)
 
 
+def is_near_limit(response: requests.Response) -> bool:
+    """Whether Graph announces that it is about to throttle: from 80 % of the directory's limit, and of SharePoint's."""
+    headers = response.headers
+    if "x-ms-throttle-limit-percentage" in headers:
+        return True
+    limit, remaining = _seconds(headers.get("RateLimit-Limit")), _seconds(headers.get("RateLimit-Remaining"))
+    return bool(limit) and remaining is not None and remaining <= 0.2 * (limit or 0.0)
+
+
 def describe(response: requests.Response) -> str:
     """Status, Graph's codes from the outermost in, its message and the request id support will ask for."""
     body = body_of(response)

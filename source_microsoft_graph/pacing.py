@@ -1,7 +1,7 @@
 """How fast Graph may be asked, shared by every worker of a sync.
 
-Graph throttles each workload by itself (https://learn.microsoft.com/graph/throttling-limits), so a refusal from
-one service holds back the workers of that service and no others.
+Graph throttles each workload by itself, and refused requests count against the limit too, so going on at full speed
+would keep a service refusing for ever: https://learn.microsoft.com/graph/throttling-limits
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from enum import StrEnum
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
 
 ATTEMPTS = 6
 """Requests sent in all for one page before a transient failure counts as lasting."""
@@ -19,16 +21,42 @@ PATIENCE = 2 * 60 * 60
 
 _LONGEST_BACKOFF = 60.0
 
+_MARGIN = 1.05
+"""Requests arrive at Graph in another rhythm than they were sent in, so a window is taken for a little longer."""
 
-class Service(StrEnum):
-    """The workloads behind Graph that throttle independently of each other."""
+_SLOWER, _FASTER = 0.8, 1.1
+"""What becomes of a pace that was found too high, and of one that was kept for a whole window."""
 
-    DIRECTORY = "directory"
-    TEAMS = "Teams"
-    OUTLOOK = "Outlook"
-    FILES = "SharePoint and OneDrive"
-    REPORTS = "audit logs"
-    CONDITIONAL_ACCESS = "Conditional Access"
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many requests in any so many seconds, and so many seconds between two for one object.
+
+    Where the limit grows with the tenant's users or licences, which an app is not told, `requests` is what the
+    smallest tenant gets: no pace is kept until Graph refuses, and never a slower one. `per_object` says that a refusal
+    concerns one mailbox and not the service.
+    """
+
+    name: str
+    requests: int
+    seconds: float
+    between: float = 0.0
+    grows: bool = False
+    per_object: bool = False
+
+
+class Service(Enum):
+    """The workloads behind Graph that throttle independently of each other, with their limits for one app."""
+
+    # 3,500 resource units, of which listing the members of a group costs 3.
+    DIRECTORY = Limit("directory", 1_166, 10, grows=True)
+    TEAMS = Limit("teams", 60, 1, between=0.25)
+    CHATS = Limit("chats", 20, 1, between=1.0)
+    OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
+    # 1,250 resource units, of which a listing costs 2.
+    FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)
+    REPORTS = Limit("audit logs", 5, 10)
+    CONDITIONAL_ACCESS = Limit("Conditional Access", 1, 1)
 
 
 def backoff(failures: int) -> float:
@@ -39,23 +67,79 @@ def backoff(failures: int) -> float:
     return min(2.0 ** min(failures - 1, 10), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
 
 
+@dataclass(slots=True)
+class _Meter:
+    """What was sent to one service in the last window, and how much may be."""
+
+    window: float
+    pace: float | None
+    sent: deque[tuple[float, int]] = field(default_factory=deque)
+    total: int = 0
+    changed_at: float = float("-inf")
+    resume_at: float = float("-inf")
+
+    def reserve(self, now: float, requests: int) -> float:
+        """When this many requests may be sent. Places are given in the order they are asked for."""
+        at = max(now, self.sent[-1][0]) if self.sent else now
+        self._forget(at)
+        while self.pace is not None and self.sent and self.total + requests > self.pace:
+            at = max(at, self.sent[0][0] + self.window)
+            self._forget(at)
+        self.sent.append((at, requests))
+        self.total += requests
+        return at
+
+    def _forget(self, at: float) -> None:
+        while self.sent and self.sent[0][0] <= at - self.window:
+            self.total -= self.sent.popleft()[1]
+
+
 class Pacer:
-    """Holds workers back while their service is paused. Safe to share between threads."""
+    """Holds workers back while their service is paused or busy. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._resume_at: dict[Service, float] = {}
+        self._meters = {
+            service: _Meter(service.value.seconds * _MARGIN, None if service.value.grows else service.value.requests)
+            for service in Service
+        }
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def wait(self, service: Service) -> None:
-        """Return as soon as the service may be asked."""
-        while not self._stopped.is_set() and (seconds := self._resume_at.get(service, 0.0) - self.now()) > 0:
+    def wait(self, service: Service, requests: int = 1) -> None:
+        """Return as soon as the service may be asked this many things at once."""
+        meter = self._meters[service]
+        with self._lock:
+            self._speed_up(service, meter)
+            at = meter.reserve(max(self.now(), meter.resume_at), requests)
+        while not self._stopped.is_set() and (seconds := max(at, meter.resume_at) - self.now()) > 0:
             self.sleep(seconds)
 
     def pause(self, service: Service, seconds: float) -> None:
-        """Let nobody ask the service for so many seconds; a longer pause already set stands."""
+        """Let nobody ask the service for so many seconds, and go on slower; a longer pause already set stands."""
+        meter = self._meters[service]
         with self._lock:
-            self._resume_at[service] = max(self._resume_at.get(service, 0.0), self.now() + seconds)
+            meter.resume_at = max(meter.resume_at, self.now() + seconds)
+            self._slow_down(service, meter)
+
+    def near_limit(self, service: Service) -> None:
+        """Graph announces that it is about to throttle: send no more from now on than was sent up to now."""
+        meter = self._meters[service]
+        with self._lock:
+            self._slow_down(service, meter)
+
+    def _slow_down(self, service: Service, meter: _Meter) -> None:
+        """Once a window: refusals come in crowds, for all that was under way."""
+        now = self.now()
+        if service.value.grows and now - meter.changed_at > meter.window:
+            meter.pace = max(service.value.requests, _SLOWER * (meter.pace or meter.total))
+            meter.changed_at = now
+
+    def _speed_up(self, service: Service, meter: _Meter) -> None:
+        """A pace that was found, and kept for a window without a refusal, is tried a little faster."""
+        now = self.now()
+        if service.value.grows and meter.pace is not None and now - meter.changed_at > meter.window:
+            meter.pace *= _FASTER
+            meter.changed_at = now
 
     def stop(self) -> None:
         """Wake every waiting worker: the sync is over."""

@@ -33,4 +33,4 @@ def run(args: list[str] | None = None) -> None:
     with PRINT_BUFFER:
         for message in entrypoint.run(entrypoint.parse_args(sys.argv[1:] if args is None else args)):
             # One write for a line and its end: a log of another thread could come between two.
-            print(f"{message}\n", end="")
+            PRINT_BUFFER.write(f"{message}\n")

@@ -6,28 +6,24 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from queue import Empty, Queue
+from queue import Empty
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
-from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.sources.streams.concurrent.adapters import StreamFacade
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
-from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 
 from source_microsoft_graph.config import Config, trimmed
 from source_microsoft_graph.errors import StreamRefused
+from source_microsoft_graph.output import OrderedMessages, OutputQueue
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
-
-_QUEUED_RECORDS = 2_000
-"""Records that may wait between the workers and the output; at about 12 kB each this bounds the memory."""
 
 _DRAIN_SECONDS = 5
 
@@ -91,8 +87,8 @@ class SourceMicrosoftGraph(AbstractSource):
     ) -> Iterator[AirbyteMessage]:
         sync = Sync(Config.parse(config), logger)
         wanted = {configured.stream.name for configured in catalog.streams}
-        queue: Queue[QueueItem] = Queue(maxsize=_QUEUED_RECORDS)
-        self._message_repository = _OrderedMessageRepository(queue, InMemoryMessageRepository())
+        queue = OutputQueue()
+        self._message_repository = OrderedMessages(queue, InMemoryMessageRepository())
         streams = [stream_class(sync) for stream_class in STREAMS]
         selected = [self._concurrent(stream).get_underlying_stream() for stream in streams if stream.name in wanted]
         if unknown := sorted(wanted - {stream.name for stream in streams}):
@@ -123,22 +119,8 @@ class SourceMicrosoftGraph(AbstractSource):
         return cast(StreamFacade, StreamFacade.create_from_stream(stream, self, stream.sync.logger, {}, cursor))
 
 
-def _drain(queue: Queue[QueueItem]) -> None:
+def _drain(queue: OutputQueue) -> None:
     """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
     with suppress(Empty):
         while True:
             queue.get(timeout=_DRAIN_SECONDS)
-
-
-class _OrderedMessageRepository(ConcurrentMessageRepository):
-    """Keeps a stream's last STATE before its COMPLETE.
-
-    The CDK emits both from the main thread, the state through the queue and the status directly, so the status
-    would overtake. What the main thread emits goes out with the next `consume_queue` instead.
-    """
-
-    def _put_on_queue(self, message: AirbyteMessage) -> None:
-        if threading.get_ident() == self._consumer_thread_id:
-            self._pending.append(message)
-        else:
-            super()._put_on_queue(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unit_tests.conftest import Clock
 from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, read, rows, statuses, warnings
 
 
@@ -144,3 +145,29 @@ def test_a_parent_that_cannot_be_listed_takes_its_children_and_not_its_namesake(
     assert statuses(output, "mail_messages")[-1] == "INCOMPLETE"
     assert statuses(output, "users")[-1] == "COMPLETE"
     assert keys(output, "id") == [("u",)]
+
+
+def test_pages_of_one_chat_come_a_second_apart(graph: FakeGraph, clock: Clock) -> None:
+    """Graph allows one request a second for a chat, however few the others are."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("users/u/chats", [{"id": "c"}])
+    graph.lists("chats/c/messages", [{"id": "1"}], [], [{"id": "2"}])
+
+    assert keys(read("chat_messages"), "id") == [("1",), ("2",)]
+    assert clock.slept == [1.0, 1.0]
+
+
+def test_a_busy_mailbox_waits_by_itself(graph: FakeGraph, clock: Clock) -> None:
+    """Outlook throttles each mailbox by itself, so the others are read meanwhile."""
+    graph.lists("users", [{"id": "busy"}, {"id": "idle"}])
+    graph.answers(
+        "users/busy/messages",
+        an_error(429, "ApplicationThrottled", "Over its MailboxConcurrency limit.", headers={"Retry-After": "30"}),
+        a_page({"id": "1"}),
+    )
+    graph.lists("users/idle/messages", [{"id": "2"}], [{"id": "3"}])
+
+    output = read("mail_messages")
+
+    assert [row["id"] for row in rows(output)] == ["2", "3", "1"]
+    assert clock.slept == [30.0]

@@ -29,6 +29,7 @@ from source_microsoft_graph.errors import (
     StreamRefused,
     body_of,
     describe,
+    is_near_limit,
     judge,
     no_answer,
     retry_after,
@@ -406,3 +407,21 @@ def test_an_error_never_holds_a_secret() -> None:
     raised = StreamRefused("Refused: the-secret-value.")
 
     assert [raised.message, raised.internal_message, str(raised)] == ["Refused: ****."] * 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "near"),
+    [
+        ({}, False),
+        ({"x_ms_throttle_limit_percentage": "0.8"}, True),
+        ({"x_ms_throttle_limit_percentage": "1.3"}, True),
+        ({"RateLimit_Limit": "1250", "RateLimit_Remaining": "250"}, True),
+        ({"RateLimit_Limit": "1250", "RateLimit_Remaining": "251"}, False),
+        ({"RateLimit_Limit": "1250"}, False),
+        ({"RateLimit_Limit": "0", "RateLimit_Remaining": "0"}, False),
+        ({"RateLimit_Limit": "soon", "RateLimit_Remaining": "never"}, False),
+    ],
+)
+def test_a_limit_is_announced(headers: dict[str, str], near: bool) -> None:
+    """The directory says so from 80 % of its limit on, SharePoint tells how much is left."""
+    assert is_near_limit(answered(200, {"value": []}, **headers)) is near

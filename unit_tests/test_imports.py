@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
 ALLOWED = {
     "__init__": {"source"},
     "run": {"config", "source"},
-    "source": {"config", "errors", "streams", "streams.base", "sync"},
+    "output": set(),
+    "source": {"config", "errors", "output", "streams", "streams.base", "sync"},
     "config": set(),
     "records": set(),
     "errors": set(),

@@ -153,3 +153,79 @@ def test_the_end_ends_sleeping_for_good(asleep: threading.Event) -> None:
 def test_services_are_named_for_people() -> None:
     """Each service has a name of its own."""
     assert len({service.value for service in Service}) == len(Service)
+
+
+# Paces: what is known to be allowed, and what is found out.
+
+
+def times(pacer: Pacer, clock: Clock, service: Service, *requests: int) -> list[float]:
+    """When each of these was let through, from now."""
+    start, passed = clock.time, []
+    for number in requests:
+        pacer.wait(service, number)
+        passed.append(round(clock.time - start, 2))
+    return passed
+
+
+def test_known_limits_are_kept_from_the_start(clock: Clock) -> None:
+    """Five requests in ten seconds for the audit logs, one a second for conditional access, and a little to spare."""
+    assert times(Pacer(), clock, Service.REPORTS, *[1] * 11) == [0.0] * 5 + [10.5] * 5 + [21.0]
+    assert times(Pacer(), clock, Service.CONDITIONAL_ACCESS, 1, 1, 1) == [0.0, 1.05, 2.1]
+
+
+def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
+    """Twenty chats are a second's worth, in one request or in several."""
+    assert times(Pacer(), clock, Service.CHATS, 20, 20) == [0.0, 1.05]
+    assert times(Pacer(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.05, 1.05]
+
+
+def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:
+    """A batch larger than the limit waits for an empty window instead of for ever."""
+    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.05, 2.1]
+
+
+def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
+    """Full speed until Graph refuses; then a fifth less than what was sent, and never less than any tenant gets."""
+    pacer = Pacer()
+    assert times(pacer, clock, Service.DIRECTORY, *[1_000] * 5) == [0.0] * 5
+
+    pacer.pause(Service.DIRECTORY, 3)
+
+    assert times(pacer, clock, Service.DIRECTORY, 1_000, 1_000) == [10.5, 10.5]
+    small = Pacer()
+    small.pause(Service.DIRECTORY, 3)
+    assert times(small, clock, Service.DIRECTORY, 1_000, 166, 1) == [3.0, 3.0, 13.5]
+
+
+def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
+    """All that was under way is refused together; that is one finding, not twenty."""
+    pacer = Pacer()
+    times(pacer, clock, Service.DIRECTORY, 10_000)
+    for _ in range(20):
+        pacer.pause(Service.DIRECTORY, 1)
+
+    assert times(pacer, clock, Service.DIRECTORY, 1)[0] == 10.5
+    assert times(pacer, clock, Service.DIRECTORY, 7_999, 1) == [0.0, 10.5]
+
+
+def test_a_pace_that_was_kept_is_tried_faster(clock: Clock) -> None:
+    """A window without a refusal allows a tenth more."""
+    pacer = Pacer()
+    times(pacer, clock, Service.DIRECTORY, 10_000)
+    pacer.pause(Service.DIRECTORY, 1)
+    clock.time += 11
+
+    assert times(pacer, clock, Service.DIRECTORY, 8_800, 1) == [0.0, 10.5]
+
+
+def test_an_announcement_slows_down_without_a_pause(clock: Clock) -> None:
+    """Near the limit nobody is stopped, and no more is sent than before."""
+    pacer = Pacer()
+    times(pacer, clock, Service.FILES, 700, 300)
+    pacer.near_limit(Service.FILES)
+
+    assert times(pacer, clock, Service.FILES, 1) == [63.0]
+    other = Pacer()
+    times(other, clock, Service.FILES, 100)
+    other.near_limit(Service.FILES)
+    assert times(other, clock, Service.FILES, 525, 1) == [0.0, 63.0]

@@ -226,7 +226,10 @@ class GraphStream(HttpStream, ABC):
 
     def _ask(self, listing: Listing) -> Ask:
         """For the next page; the links carry the options of the first one in Graph's own form."""
-        return Ask(listing.link or self.first_page(listing), self.service, listing.may_shrink, listing)
+        url, not_before = listing.link or self.first_page(listing), 0.0
+        if listing.link and self.service.value.between:
+            not_before = self.sync.pacer.now() + self.service.value.between
+        return Ask(url, self.service, listing.may_shrink, listing, not_before)
 
     def first_page(self, listing: Listing) -> str:
         options = dict(self.query)

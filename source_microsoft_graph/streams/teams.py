@@ -56,7 +56,7 @@ class Chats(ChildStream):
 
     parent_class = Users
     path_template = "users/{user_id}/chats"
-    service = Service.TEAMS
+    service = Service.CHATS
     permissions = ("Chat.Read.All", "Chat.ReadBasic.All", "Chat.ReadWrite.All")
     least_permission = "Chat.ReadBasic.All"
     page_size = 50
@@ -69,6 +69,6 @@ class ChatMessages(ChildStream):
     parent_class = Chats
     path_template = "chats/{chat_id}/messages"
     primary_key = ["id", "chat_id"]
-    service = Service.TEAMS
+    service = Service.CHATS
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50
