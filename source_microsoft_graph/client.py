@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.batch import batch_of, parts_of
@@ -30,7 +31,9 @@ from source_microsoft_graph.errors import (
     is_near_limit,
     judge,
     no_answer,
+    parsed,
     retry_after,
+    with_body,
 )
 from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, Pacer, Service, backoff
 
@@ -128,15 +131,17 @@ class GraphClient:
         waiting: list[_Trial] = []
         while asks or waiting:
             trials = self._next_trials(asks, waiting, together)
-            request, whole, parts = self._send(trials)
-            for trial, response in zip(trials, parts, strict=True):
-                answer = self._settle(trial, request, response)
+            request, size, parts = self._send(trials)
+            if len(parts) > 1 and size > _HEAVY:
+                together = max(1, together // 2)
+            # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
+            for trial in trials:
+                answer = self._settle(trial, request, parts.popleft())
                 if answer:
                     yield answer
                 else:
                     waiting.append(trial)
-            if len(parts) > 1 and len(whole.content or b"") > _HEAVY:
-                together = max(1, together // 2)
+                answer = None
 
     def _next_trials(self, asks: deque[Ask], waiting: list[_Trial], together: int) -> list[_Trial]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
@@ -198,33 +203,33 @@ class GraphClient:
         if self._failure:
             raise type(self._failure)(str(self._failure))
 
-    def _send(
-        self, trials: Sequence[_Trial]
-    ) -> tuple[requests.PreparedRequest, requests.Response, list[requests.Response]]:
-        """One request for all of them: what was sent, what came back, and each one's own answer."""
+    def _send(self, trials: Sequence[_Trial]) -> tuple[requests.PreparedRequest, int, deque[requests.Response]]:
+        """One request for all of them: what was sent, how many bytes came back, and each one's own answer."""
         urls = [trial.ask.url for trial in trials]
         if len(urls) == 1:
-            request, response = self._exchange(requests.Request("GET", urls[0]))
-            return request, response, [response]
+            request, size, response = self._exchange(requests.Request("GET", urls[0]))
+            return request, size, deque([response])
         envelope = batch_of([_relative(url) for url in urls], _PART_HEADERS)
-        request, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
-        return request, response, parts_of(response, urls)
+        request, size, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
+        return request, size, deque(parts_of(response, urls))
 
-    def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, requests.Response]:
+    def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, int, requests.Response]:
+        """Send, and read the body at once: requests would read it in small pieces, and keep it beside what it says."""
         try:
             prepared = self._session.prepare_request(request)
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
-        settings = self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)
+        settings = self._session.merge_environment_settings(prepared.url or "", {}, True, None, None)
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
             response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **settings)
-        except requests.RequestException as error:
-            return prepared, no_answer(prepared, error)
+            content = response.raw.read(decode_content=True)
+        except (requests.RequestException, HTTPError) as error:
+            return prepared, 0, no_answer(prepared, error)
         self._answered_at = self._pacer.now()
         if response.ok:
             self._accepted = prepared.headers["Authorization"]
-        return prepared, response
+        return prepared, len(content), with_body(response, parsed(content))
 
     def _renew(self, refused: requests.PreparedRequest) -> None:
         try:

@@ -203,13 +203,18 @@ def body_of(response: requests.Response) -> dict[str, Any]:
     """The JSON object an answer holds, parsed once however often it is asked for; empty if there is none."""
     kept: dict[str, Any] | None = response.__dict__.get("_graph_body")
     if kept is None:
-        try:
-            parsed = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
-            parsed = None
-        kept = parsed if isinstance(parsed, dict) else {}
+        kept = parsed(response.content)
         with_body(response, kept)
     return kept
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """The JSON object these bytes are; empty if they are none."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def with_body(response: requests.Response, body: dict[str, Any]) -> requests.Response:
@@ -218,7 +223,7 @@ def with_body(response: requests.Response, body: dict[str, Any]) -> requests.Res
     return response
 
 
-def no_answer(request: requests.PreparedRequest, error: requests.RequestException) -> requests.Response:
+def no_answer(request: requests.PreparedRequest, error: Exception) -> requests.Response:
     """What stands for the answer when the connection broke: status 0 and the reason as Graph would shape it."""
     response = requests.Response()
     response.status_code, response.url = 0, str(request.url)

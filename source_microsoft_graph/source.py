@@ -5,24 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from queue import Empty
+from queue import Empty, Queue
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources import AbstractSource
-from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.sources.streams.concurrent.adapters import StreamFacade
-from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
-from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 
 from source_microsoft_graph.config import Config, trimmed
 from source_microsoft_graph.errors import StreamRefused
-from source_microsoft_graph.output import OrderedMessages, OutputQueue
+from source_microsoft_graph.output import QUEUED_CHUNKS, Chunk, ChunkReader, OrderedMessages, concurrent
 from source_microsoft_graph.streams import STREAMS
-from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
 
 _DRAIN_SECONDS = 5
@@ -76,7 +73,7 @@ class SourceMicrosoftGraph(AbstractSource):
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         sync = Sync(Config.parse(config), logging.getLogger("airbyte"))
-        return [self._concurrent(stream_class(sync)) for stream_class in STREAMS]
+        return [stream_class(sync) for stream_class in STREAMS]
 
     def read(
         self,
@@ -85,41 +82,46 @@ class SourceMicrosoftGraph(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
+        for item in self.read_chunks(logger, config, catalog):
+            if isinstance(item, Chunk):
+                yield from item.messages()
+            else:
+                yield item
+
+    def read_chunks(
+        self, logger: logging.Logger, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog
+    ) -> Iterator[AirbyteMessage | Chunk]:
+        """What `read` gives, with the records as chunks of printed lines."""
         sync = Sync(Config.parse(config), logger)
         wanted = {configured.stream.name for configured in catalog.streams}
-        queue = OutputQueue()
-        self._message_repository = OrderedMessages(queue, InMemoryMessageRepository())
         streams = [stream_class(sync) for stream_class in STREAMS]
-        selected = [self._concurrent(stream).get_underlying_stream() for stream in streams if stream.name in wanted]
         if unknown := sorted(wanted - {stream.name for stream in streams}):
             raise StreamRefused(f"The catalog selects streams this connector does not have: {', '.join(unknown)}.")
-        if not selected:
+        if not wanted:
             return
         # Every stream needs a token: without one there is nothing to start.
         sync.auth.token()
+        queue: Queue[Any] = Queue(QUEUED_CHUNKS)
+        messages = self._message_repository = OrderedMessages(queue, InMemoryMessageRepository())
         workers = sync.config.num_workers
-        reader = ConcurrentSource.create(
-            num_workers=workers,
-            initial_number_of_partitions_to_generate=max(1, workers // 2),
-            logger=logger,
-            slice_logger=DebugSliceLogger(),
-            message_repository=self._message_repository,
+        reader = ChunkReader(
+            ThreadPoolManager(ThreadPoolExecutor(workers, thread_name_prefix="worker"), logger),
+            logger,
             queue=queue,
+            message_repository=messages,
+            # The other half of the workers is for reading what these find.
+            initial_number_partitions_to_generate=max(1, workers // 2),
         )
         try:
-            yield from reader.read([*selected])
+            yield from reader.read([concurrent(stream, messages) for stream in streams if stream.name in wanted])
         except (GeneratorExit, KeyboardInterrupt):
             threading.Thread(target=_drain, args=[queue], daemon=True).start()
             raise
         finally:
             sync.close()
 
-    def _concurrent(self, stream: GraphStream) -> StreamFacade:
-        cursor = FinalStateCursor(stream.name, stream.namespace, self._message_repository)
-        return cast(StreamFacade, StreamFacade.create_from_stream(stream, self, stream.sync.logger, {}, cursor))
 
-
-def _drain(queue: OutputQueue) -> None:
+def _drain(queue: Queue[Any]) -> None:
     """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
     with suppress(Empty):
         while True:

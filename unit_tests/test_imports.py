@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
 
 ALLOWED = {
     "__init__": {"source"},
-    "run": {"config", "source"},
-    "output": set(),
-    "source": {"config", "errors", "output", "streams", "streams.base", "sync"},
+    "run": {"config", "output", "source"},
+    "output": {"streams.base"},
+    "source": {"config", "errors", "output", "streams", "sync"},
     "config": set(),
     "records": set(),
     "errors": set(),

@@ -20,8 +20,10 @@ class MailMessages(ChildStream):
     primary_key = ["id", "user_id"]
     service = Service.OUTLOOK
     permissions = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
-    # Graph takes up to 1,000, but messages come with their bodies: larger pages time out and fill the memory.
+    # Graph takes pages of 1,000 and batches of 20, but messages come with their bodies: more of them at once would
+    # time out, and a worker holds the whole answer.
     page_size = 100
+    batch_size = 5
     least_permission = "Mail.ReadBasic.All"
 
 
