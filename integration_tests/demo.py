@@ -33,7 +33,7 @@ def main() -> int:
     arguments = _arguments()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        config, environment = stack.enter_context(_tenant(folder))
+        config, environment = stack.enter_context(_tenant(folder, arguments.simulated))
         catalog = _catalog(config, environment, arguments.streams)
         catalog_file = folder / "catalog.json"
         catalog_file.write_text(json.dumps(catalog))
@@ -41,7 +41,7 @@ def main() -> int:
         report = Report([configured["stream"]["name"] for configured in catalog["streams"]], arguments.output)
         code = report.follow(_connector("read", config, environment, "--catalog", str(catalog_file)))
     print(report.table())
-    print(f"{report.records:,} records in {report.seconds:.1f} s, one file a stream in {_short(arguments.output)}/")
+    print(f"\n{report.records:,} records in {report.seconds:.1f} s, one file a stream in {_short(arguments.output)}/")
     if report.errors:
         print("\nWhat failed:")
         print("\n".join(f"  {message}" for message in report.errors))
@@ -58,7 +58,7 @@ class Report:
         self._output = output
         self._counts: Counter[str] = Counter()
         self._status = dict.fromkeys(streams, "not started")
-        self._skipped: dict[str, list[str]] = {name: [] for name in streams}
+        self._skipped: dict[str, Counter[str]] = {name: Counter() for name in streams}
         self._shown = 0.0
 
     @property
@@ -96,7 +96,7 @@ class Report:
             case {"type": "TRACE", "trace": {"error": {"message": text}}} if not self.errors:
                 self.errors.append(text)
             case {"type": "LOG", "log": {"message": text}} if found := SKIPPED.fullmatch(text):
-                self._skipped[found[1]].append(f"{found[2]}: {found[3]}")
+                self._skipped[found[1]][found[3]] += int(found[2])
 
     def _show(self) -> None:
         """One line that is written over, on a terminal alone."""
@@ -107,22 +107,28 @@ class Report:
             print(f"\r\033[K{line[: os.get_terminal_size().columns - 1]}", end="", flush=True)
 
     def table(self) -> str:
-        lines = [f"{'stream':<28} {'records':>9}  {'status':<11} skipped"]
+        lines = [f"{'stream':<28} {'records':>9} {'skipped':>9}  status"]
         for name in self.streams:
-            reasons = self._skipped[name] or [""]
-            lines.append(f"{name:<28} {self._counts[name]:>9,}  {self._status[name]:<11} {reasons[0]}".rstrip())
-            lines += [f"{'':<51}{reason}" for reason in reasons[1:]]
+            skipped = sum(self._skipped[name].values())
+            lines.append(f"{name:<28} {self._counts[name]:>9,} {skipped or '':>9}  {self._status[name]}")
+        reasons = sorted({reason for reasons in self._skipped.values() for reason in reasons})
+        lines += ["", "Skipped objects:"] * bool(reasons)
+        for reason in reasons:
+            lines.append(f"  {reason}")
+            found = {name: counts[reason] for name, counts in self._skipped.items() if counts[reason]}
+            lines.append(f"    {', '.join(f'{count} in {name}' for name, count in found.items())}")
         return "\n".join(lines)
 
 
 @contextmanager
-def _tenant(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+def _tenant(folder: Path, simulated: bool) -> Iterator[tuple[Path, dict[str, str]]]:
     """The configuration to read with, and the environment that trusts the tenant's certificate."""
-    if SECRETS.exists():
+    if SECRETS.exists() and not simulated:
         print(f"Reading the tenant of {_short(SECRETS)}.", flush=True)
         yield SECRETS, dict(os.environ)
         return
-    print(f"No {_short(SECRETS)}, so this reads a simulated tenant.", flush=True)
+    because = "As you wish" if simulated else f"No {_short(SECRETS)}"
+    print(f"{because}, so this reads a simulated tenant.", flush=True)
     with serve(Tenant()) as server:
         config = folder / "config.json"
         config.write_text(json.dumps(server.config()))
@@ -164,6 +170,7 @@ def _arguments() -> argparse.Namespace:
         "--streams", type=lambda text: text.split(","), default=[], help="names with commas; every stream if left out"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the files (default: output)")
+    parser.add_argument("--simulated", action="store_true", help="read the simulated tenant, credentials or not")
     return parser.parse_args()
 
 
