@@ -28,7 +28,15 @@ ALLOWED = {
     "streams.directory": {"pacing", "streams.base", "streams.child"},
     "streams.teams": {"pacing", "streams.child", "streams.directory"},
     "streams.mailbox": {"pacing", "streams.base", "streams.child", "streams.directory", "streams.listing"},
-    "streams.files": {"batch", "errors", "pacing", "streams.base", "streams.child", "streams.directory"},
+    "streams.files": {
+        "batch",
+        "errors",
+        "pacing",
+        "streams.base",
+        "streams.child",
+        "streams.directory",
+        "streams.listing",
+    },
     "streams.audit": {"pacing", "streams.base"},
     "streams.__init__": {
         "streams.audit",

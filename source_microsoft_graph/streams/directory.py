@@ -6,6 +6,15 @@ from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 
+_GROUPS_PERMISSIONS = (
+    "Group.Read.All",
+    "GroupMember.Read.All",
+    "Group.ReadWrite.All",
+    "GroupMember.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+)
+
 
 class Users(GraphStream):
     """One row per user, guests included: https://learn.microsoft.com/graph/api/user-list"""
@@ -36,7 +45,7 @@ class ServicePrincipals(GraphStream):
 
     path_template = "servicePrincipals"
     service = Service.DIRECTORY
-    permissions = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    permissions = Applications.permissions
     selects = True
 
 
@@ -45,15 +54,7 @@ class Groups(GraphStream):
 
     path_template = "groups"
     service = Service.DIRECTORY
-    permissions = (
-        "Group.Read.All",
-        "GroupMember.Read.All",
-        "Group.ReadWrite.All",
-        "GroupMember.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-        "Group.ReadBasic.All",
-    )
+    permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All")
     least_permission = "GroupMember.Read.All"
     selects = True
 
@@ -71,16 +72,7 @@ class GroupMember(ChildStream):
     path_template = "groups/{group_id}/members"
     primary_key = ["id", "group_id"]
     service = Service.DIRECTORY
-    permissions = (
-        "Group.Read.All",
-        "GroupMember.Read.All",
-        "Group.ReadWrite.All",
-        "GroupMember.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-        "Group.ReadBasic.All",
-        "GroupMember.ReadBasic.All",
-    )
+    permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All", "GroupMember.ReadBasic.All")
     least_permission = "GroupMember.Read.All"
 
 
@@ -91,14 +83,7 @@ class GroupOwner(ChildStream):
     path_template = "groups/{group_id}/owners"
     primary_key = ["id", "group_id"]
     service = Service.DIRECTORY
-    permissions = (
-        "Group.Read.All",
-        "GroupMember.Read.All",
-        "Group.ReadWrite.All",
-        "GroupMember.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-    )
+    permissions = _GROUPS_PERMISSIONS
     least_permission = "GroupMember.Read.All"
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import SyncMode
 
 from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import GraphStream, Slice
+from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.directory import Microsoft365Groups, Users
+from source_microsoft_graph.streams.listing import Listing
 
 _HELD_IN_MEMORY = 4 * 1024 * 1024
 """Bytes of one drive's items that wait in memory; the rest goes to a temporary file."""
@@ -63,16 +63,8 @@ class DriveItems(ChildStream):
 
     # The same item may come up several times in one delta query, the last time being the one that counts, and an
     # item deleted meanwhile comes up as such. So a drive's items are emitted when all of them are known.
-    def read_records(
-        self,
-        sync_mode: SyncMode,
-        cursor_field: list[str] | None = None,
-        stream_slice: Slice | None = None,
-        stream_state: Mapping[str, Any] | None = None,
-    ) -> Iterable[dict[str, Any]]:
-        for item in last_of_each(super().read_records(sync_mode, cursor_field, stream_slice, stream_state)):
-            if item.get("deleted") is None:
-                yield item
+    def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
+        return (item for item in last_of_each(super().rows(listings)) if item.get("deleted") is None)
 
 
 def last_of_each(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
