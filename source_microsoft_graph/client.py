@@ -42,8 +42,8 @@ TIMEOUT = (10, 120)
 
 _VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
-_HEAVY = 8 * 1024 * 1024
-"""Bytes of a batch's answer from which on fewer pages are asked for together: a worker holds the whole answer."""
+_HEAVY = 2 * 1024 * 1024
+"""Bytes of a batch's answer from which on fewer pages are asked for together."""
 
 _PART_HEADERS = {
     "Accept": "application/json",
@@ -82,6 +82,14 @@ class Answer:
     lasting: GraphUnavailable | None = None
 
 
+@dataclass(slots=True)
+class Together:
+    """How many pages of one stream are asked for in a request. A worker holds the whole answer, parsed several times
+    its size, so this shrinks for the rest of the sync when the answers prove heavy."""
+
+    most: int
+
+
 @dataclass(slots=True, eq=False)
 class _Trial:
     """An ask on its way to an answer that asking again would not change."""
@@ -116,13 +124,13 @@ class GraphClient:
 
     def get(self, ask: Ask) -> tuple[requests.Response, Known]:
         """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
-        answer = next(self.answers(deque([ask])))
+        answer = next(self.answers(deque([ask]), Together(1)))
         if answer.lasting:
             raise answer.lasting
         return answer.response, answer.known
 
-    def answers(self, asks: deque[Ask], together: int = 1) -> Iterator[Answer]:
-        """Take asks off the queue, up to `together` in one request, and hand out each answer once it is final.
+    def answers(self, asks: deque[Ask], together: Together) -> Iterator[Answer]:
+        """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
         The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
         failed it, waits by itself. Raises `ConnectionFailed` where it is of no use to ask anything else either, and
@@ -130,10 +138,10 @@ class GraphClient:
         """
         waiting: list[_Trial] = []
         while asks or waiting:
-            trials = self._next_trials(asks, waiting, together)
+            trials = self._next_trials(asks, waiting, together.most)
             request, size, parts = self._send(trials)
-            if len(parts) > 1 and size > _HEAVY:
-                together = max(1, together // 2)
+            if size > _HEAVY:
+                together.most = max(1, min(together.most, len(parts) // 2))
             # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
             for trial in trials:
                 answer = self._settle(trial, request, parts.popleft())

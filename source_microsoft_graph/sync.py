@@ -12,7 +12,7 @@ import requests
 
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import GraphClient
+from source_microsoft_graph.client import GraphClient, Together
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import ConnectionFailed, Known, describe
 from source_microsoft_graph.pacing import Pacer
@@ -41,12 +41,18 @@ class Sync:
         self._given_up: set[Hashable] = set()
         self._failures: Counter[Hashable] = Counter()
         self._seen: defaultdict[Hashable, set[str]] = defaultdict(set)
+        self._together: dict[Hashable, Together] = {}
         self._shared: dict[Hashable, SharedListing[str]] = {}
 
     def shared(self, key: Hashable, listing: Callable[[], Iterable[str]]) -> Iterable[str]:
         """The listing kept under this key, started by whoever asks first and read once for all."""
         with self._lock:
             return self._shared.setdefault(key, SharedListing(listing))
+
+    def together(self, key: Hashable, most: int) -> Together:
+        """How many pages are asked for in a request under this key, at first and by now."""
+        with self._lock:
+            return self._together.setdefault(key, Together(most))
 
     def first_sight(self, key: Hashable, identifier: str) -> bool:
         """Whether this is the first time the identifier is seen under this key."""

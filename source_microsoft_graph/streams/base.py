@@ -169,7 +169,7 @@ class GraphStream(HttpStream, ABC):
     def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
         """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
         asks = deque(map(self._ask, listings))
-        answers = self.sync.client.answers(asks, self.batch_size)
+        answers = self.sync.client.answers(asks, self.sync.together(self.reading, self.batch_size))
         failed: dict[str, GraphError] = {}
         while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
             listing: Listing = answer.ask.listing

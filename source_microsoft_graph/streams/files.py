@@ -60,6 +60,8 @@ class DriveItems(ChildStream):
     primary_key = ["id", "user_id"]
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
+    page_size = 500
+    batch_size = 5
 
     # The same item may come up several times in one delta query, the last time being the one that counts, and an
     # item deleted meanwhile comes up as such. So a drive's items are emitted when all of them are known.

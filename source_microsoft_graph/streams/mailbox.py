@@ -36,6 +36,8 @@ class CalendarEvents(ChildStream):
     service = Service.OUTLOOK
     permissions = ("Calendars.Read", "Calendars.ReadWrite", "Calendars.ReadBasic")
     least_permission = "Calendars.ReadBasic"
+    page_size = MailMessages.page_size
+    batch_size = MailMessages.batch_size
 
 
 class Contacts(ChildStream):
