@@ -1,0 +1,1 @@
+"""The connector measured as whole processes: `python -m benchmarks`, or `python -m benchmarks --quick`."""

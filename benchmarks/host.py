@@ -1,0 +1,92 @@
+"""A simulated tenant in a process of its own, which tells afterwards what it was asked.
+
+`python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
+tenant as a line of JSON and, when its input ends, what the tenant has counted. Nobody in it lacks a mailbox or a
+OneDrive, and no page is empty.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Hashable, Mapping
+
+from integration_tests.simulated_tenant import Problem, Request, Size, Tenant, serve
+from integration_tests.simulated_tenant.endpoint import Endpoint
+from integration_tests.simulated_tenant.throttling import Throttle, Window
+
+NOBODY = dict.fromkeys(("guests", "on_premises_mailboxes", "blocked_onedrives", "without_onedrive"), 0)
+
+
+class Meter(Throttle):
+    """The tenant's own meters, with a count of what passed each of them."""
+
+    def __init__(self, tenant: Tenant, latency: float) -> None:
+        super().__init__(tenant)
+        self.latency = latency
+        self.asked = self.defiant = 0
+        self.passed: Counter[Hashable] = Counter()
+        self.told: dict[Hashable, float] = {}
+
+    def enter(self, request: Request, endpoint: Endpoint, segments: Mapping[str, str], seats: list[str]) -> None:
+        """A request that comes while a Retry-After holds is defiant if the client knows of it by now."""
+        self.asked += 1
+        costs = {key: cost for key, cost, _ in self._measures(request, endpoint, segments)} if self.on else {}
+        now = self.tenant.clock()
+        held = {key for key in costs if self._until.get(key, 0.0) > now}
+        self.defiant += any(self.told[key] < now for key in held)
+        try:
+            super().enter(request, endpoint, segments, seats)
+        except Problem:
+            self.told |= {key: now + self.latency for key in costs if key not in held}
+            raise
+        self.passed.update(costs)
+
+    def shortest(self) -> dict[str, float]:
+        """The seconds each limit needs for what it let through.
+
+        A window lets its amount through at once, and again after its seconds; units flow back evenly.
+        """
+        needed: dict[str, float] = {}
+        for key, passed in self.passed.items():
+            meter, name = self._meters[key], str(key[0] if isinstance(key, tuple) else key)
+            if isinstance(meter, Window):
+                seconds = (math.ceil(passed / (meter.taken.maxlen or 1)) - 1) * meter.seconds
+            else:
+                seconds = max(0.0, (passed - meter.amount) / meter.pace)
+            needed[name] = max(needed.get(name, 0.0), seconds)
+        return needed
+
+
+def main() -> None:
+    core, wanted = int(sys.argv[1]), json.loads(sys.argv[2])
+    os.sched_setaffinity(0, {core})
+    tenant = Tenant(Size(**{**NOBODY, **wanted["size"]}))
+    tenant.traits.empty_pages = False
+    tenant.requests.keep = False
+    tenant.throttle = meter = Meter(tenant, wanted["latency"])
+    meter.on = wanted["throttling"]
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    with serve(tenant, latency=wanted["latency"]) as server:
+        print(json.dumps({"config": server.config(), "ca_bundle": server.ca_bundle}), flush=True)
+        started = time.process_time()
+        sys.stdin.read()
+        account = {
+            "requests": len(tenant.requests),
+            "asked of Graph": meter.asked,
+            "throttled": meter.throttled,
+            "inside a Retry-After": meter.impatient,
+            "knowingly so": meter.defiant,
+            "tenant's CPU s": time.process_time() - started,
+        }
+        print(json.dumps({"account": account, "shortest": meter.shortest()}))
+
+
+if __name__ == "__main__":
+    main()
