@@ -42,7 +42,7 @@ MID_SIZE = {
     "service_principals": 300, "chats": 1000, "sign_ins": 30_000, "directory_audits": 10_000,
 }  # fmt: skip
 IMPORT = re.compile(r"^from (airbyte_cdk[\w.]*) import", re.MULTILINE)
-NOISE = 0.03
+NOISE = 0.1
 """The share of a core that other processes may take before the report says so."""
 
 

@@ -44,7 +44,10 @@ QUEUED_CHUNKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some records of one stream, as the lines that the protocol prints for them."""
+    """Some records of one stream, as the lines that the protocol prints for them.
+
+    Nulls stay: the CDK's serialiser leaves out those at the top of a record.
+    """
 
     stream: str
     records: int

@@ -18,13 +18,20 @@ ROWS = [{"id": "1", "name": 'Zoë \n\u2028 "quoted"'}, {"id": "2", "nested": {"a
 
 
 def test_a_chunk_holds_the_lines_the_cdk_would_print() -> None:
-    """Byte for byte what the CDK's serialiser makes of the same records."""
+    """Byte for byte what the CDK's serialiser makes of the same records, where they hold no null at the top."""
     chunk = Chunk.of("users", ROWS)
 
     printed = [AirbyteEntrypoint.airbyte_message_to_string(message) for message in chunk.messages()]
     assert chunk.lines.decode() == "".join(f"{line}\n" for line in printed)
     assert [message.record.data for message in chunk.messages() if message.record] == ROWS
     assert (chunk.stream, chunk.records) == ("users", 2)
+
+
+def test_nulls_are_printed() -> None:
+    """A value that Graph sent as null is null, and not a column that is missing."""
+    chunk = Chunk.of("users", [{"id": "1", "mail": None}])
+
+    assert json.loads(chunk.lines)["record"]["data"] == {"id": "1", "mail": None}
 
 
 @pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])
