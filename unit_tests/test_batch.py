@@ -131,9 +131,9 @@ def test_one_part_in_trouble_waits_alone(
     list_groups(graph, "a", "b", "c")
     for group in "abc":
         graph.lists(f"groups/{group}/members", [{"id": f"of-{group}"}])
-    graph.answers("groups/b/members", trouble, trouble if "401" not in str(trouble) else a_page(), a_page({"id": "x"}))
-    if "InvalidAuthenticationToken" in str(trouble):
-        graph.answers("groups/b/members", trouble, a_page({"id": "x"}))
+    # A second 401 would be final, any other trouble is passing however often it comes.
+    times = 1 if trouble.get("status_code") == 401 else 2
+    graph.answers("groups/b/members", *[trouble] * times, a_page({"id": "x"}))
 
     output = read("group_member")
 
