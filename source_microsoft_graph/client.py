@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapt
 from urllib3.exceptions import HTTPError
 
 from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.batch import batch_of, parts_of
+from source_microsoft_graph.batch import MOST, batch_of, parts_of
 from source_microsoft_graph.errors import (
     Action,
     ConnectionFailed,
@@ -31,9 +32,8 @@ from source_microsoft_graph.errors import (
     is_near_limit,
     judge,
     no_answer,
-    parsed,
     retry_after,
-    with_body,
+    with_content,
 )
 from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, Pacer, Service, backoff
 
@@ -42,7 +42,7 @@ TIMEOUT = (10, 120)
 
 _VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
-_HEAVY = 2 * 1024 * 1024
+_HEAVY = 4 * 1024 * 1024
 """Bytes of a batch's answer from which on fewer pages are asked for together."""
 
 _PART_HEADERS = {
@@ -84,10 +84,17 @@ class Answer:
 
 @dataclass(slots=True)
 class Together:
-    """How many pages of one stream are asked for in a request. A worker holds the whole answer, parsed several times
-    its size, so this shrinks for the rest of the sync when the answers prove heavy."""
+    """How many pages of one stream are asked for in a request. A worker holds the whole answer, so this shrinks for
+    the rest of the sync when the answers prove heavy, and grows while they are light."""
 
     most: int
+
+    def learn(self, pages: int, size: int) -> None:
+        """From an answer of so many pages and bytes."""
+        if size > _HEAVY:
+            self.most = max(1, min(self.most, pages // 2))
+        elif pages == self.most > 1 and 2 * size < _HEAVY:
+            self.most = min(2 * pages, MOST)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,13 +110,14 @@ class _Trial:
 
 
 class GraphClient:
-    """Sends requests to one Graph host. Shared by all workers; safe between threads."""
+    """Sends requests to one Graph host, so many at once. Shared by all workers; safe between threads."""
 
-    def __init__(self, graph_host: str, auth: GraphAuth, pacer: Pacer) -> None:
+    def __init__(self, graph_host: str, auth: GraphAuth, pacer: Pacer, at_once: int) -> None:
         self._host = graph_host
         self._batch_url = f"https://{graph_host}{_VERSION}/$batch"
         self._auth = auth
         self._pacer = pacer
+        self._places = threading.BoundedSemaphore(at_once)
         self._answered_at = float("-inf")
         self._accepted = ""
         self._failure: ConnectionFailed | None = None
@@ -117,6 +125,8 @@ class GraphClient:
         self._session = requests.Session()
         self._session.headers.update(_HEADERS)
         self._session.auth = auth
+        # Proxies and certificates as the environment has them. Every request goes to one host, so once is enough.
+        self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
         self._session.mount(
             "https://",
             TcpKeepaliveHTTPAdapter(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE),
@@ -129,27 +139,32 @@ class GraphClient:
             raise answer.lasting
         return answer.response, answer.known
 
-    def answers(self, asks: deque[Ask], together: Together) -> Iterator[Answer]:
+    def answers(self, asks: deque[Ask], together: Together, *, is_lazy: bool = False) -> Iterator[Answer]:
         """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
         The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
-        failed it, waits by itself. Raises `ConnectionFailed` where it is of no use to ask anything else either, and
-        `ProtocolBroken` for an ask to another host.
+        failed it, waits by itself. A request is under way until its answer was dealt with, for that is held in memory;
+        with `is_lazy` only until the answer is there, for whoever deals with it may take any time. Raises
+        `ConnectionFailed` where it is of no use to ask anything else either, and `ProtocolBroken` for an ask to
+        another host.
         """
         waiting: list[_Trial] = []
         while asks or waiting:
             trials = self._next_trials(asks, waiting, together.most)
-            request, size, parts = self._send(trials)
-            if size > _HEAVY:
-                together.most = max(1, min(together.most, len(parts) // 2))
-            # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
-            for trial in trials:
-                answer = self._settle(trial, request, parts.popleft())
-                if answer:
-                    yield answer
-                else:
-                    waiting.append(trial)
-                answer = None
+            with ExitStack() as place:
+                place.enter_context(self._places)
+                request, size, parts = self._send(trials)
+                if is_lazy:
+                    place.close()
+                together.learn(len(parts), size)
+                # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
+                for trial in trials:
+                    answer = self._settle(trial, request, parts.popleft())
+                    if answer:
+                        yield answer
+                    else:
+                        waiting.append(trial)
+                    answer = None
 
     def _next_trials(self, asks: deque[Ask], waiting: list[_Trial], together: int) -> list[_Trial]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
@@ -227,17 +242,16 @@ class GraphClient:
             prepared = self._session.prepare_request(request)
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
-        settings = self._session.merge_environment_settings(prepared.url or "", {}, True, None, None)
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
-            response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **settings)
+            response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **self._settings)
             content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as error:
             return prepared, 0, no_answer(prepared, error)
         self._answered_at = self._pacer.now()
         if response.ok:
             self._accepted = prepared.headers["Authorization"]
-        return prepared, len(content), with_body(response, parsed(content))
+        return prepared, len(content), with_content(response, content)
 
     def _renew(self, refused: requests.PreparedRequest) -> None:
         try:

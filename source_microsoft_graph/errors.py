@@ -203,23 +203,17 @@ def body_of(response: requests.Response) -> dict[str, Any]:
     """The JSON object an answer holds, parsed once however often it is asked for; empty if there is none."""
     kept: dict[str, Any] | None = response.__dict__.get("_graph_body")
     if kept is None:
-        kept = parsed(response.content)
-        with_body(response, kept)
+        try:
+            body = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            body = None
+        kept = response.__dict__["_graph_body"] = body if isinstance(body, dict) else {}
     return kept
 
 
-def parsed(content: bytes) -> dict[str, Any]:
-    """The JSON object these bytes are; empty if they are none."""
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def with_body(response: requests.Response, body: dict[str, Any]) -> requests.Response:
-    """The response, with a body that needs no parsing."""
-    response.__dict__["_graph_body"] = body
+def with_content(response: requests.Response, content: bytes | memoryview) -> requests.Response:
+    """The response, with this for its body."""
+    response.__dict__["_content"] = content
     return response
 
 
@@ -227,7 +221,7 @@ def no_answer(request: requests.PreparedRequest, error: Exception) -> requests.R
     """What stands for the answer when the connection broke: status 0 and the reason as Graph would shape it."""
     response = requests.Response()
     response.status_code, response.url = 0, str(request.url)
-    return with_body(response, {"error": {"code": type(error).__name__, "message": str(error)}})
+    return with_content(response, orjson.dumps({"error": {"code": type(error).__name__, "message": str(error)}}))
 
 
 def retry_after(response: requests.Response) -> float | None:

@@ -52,6 +52,7 @@ class Service(Enum):
     DIRECTORY = Limit("directory", 1_166, 10, grows=True)
     TEAMS = Limit("teams", 60, 1, between=0.25)
     CHATS = Limit("chats", 20, 1, between=1.0)
+    CHAT_MESSAGES = Limit("chat messages", 20, 1, between=1.0)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)

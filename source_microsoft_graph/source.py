@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from queue import Empty, Queue
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources import AbstractSource
-from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
 
 from source_microsoft_graph.config import Config, trimmed
 from source_microsoft_graph.errors import StreamRefused
-from source_microsoft_graph.output import QUEUED_CHUNKS, Chunk, ChunkReader, OrderedMessages, concurrent
+from source_microsoft_graph.output import Chunk
+from source_microsoft_graph.reader import ChunkReader
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync import Sync
-
-_DRAIN_SECONDS = 5
 
 
 class SourceMicrosoftGraph(AbstractSource):
@@ -101,28 +95,11 @@ class SourceMicrosoftGraph(AbstractSource):
             return
         # Every stream needs a token: without one there is nothing to start.
         sync.auth.token()
-        queue: Queue[Any] = Queue(QUEUED_CHUNKS)
-        messages = self._message_repository = OrderedMessages(queue, InMemoryMessageRepository())
-        workers = sync.config.num_workers
-        reader = ChunkReader(
-            ThreadPoolManager(ThreadPoolExecutor(workers, thread_name_prefix="worker"), logger),
-            logger,
-            queue=queue,
-            message_repository=messages,
-            # The other half of the workers is for reading what these find.
-            initial_number_partitions_to_generate=max(1, workers // 2),
-        )
+        selected = [stream for stream in streams if stream.name in wanted]
+        sync.selected = frozenset(map(type, selected))
+        reader = ChunkReader(selected, sync.config.num_workers, logger)
+        self._message_repository = reader.messages
         try:
-            yield from reader.read([concurrent(stream, messages) for stream in streams if stream.name in wanted])
-        except (GeneratorExit, KeyboardInterrupt):
-            threading.Thread(target=_drain, args=[queue], daemon=True).start()
-            raise
+            yield from reader.read_chunks()
         finally:
             sync.close()
-
-
-def _drain(queue: Queue[Any]) -> None:
-    """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
-    with suppress(Empty):
-        while True:
-            queue.get(timeout=_DRAIN_SECONDS)

@@ -34,13 +34,14 @@ class Sync:
         self.config = config
         self.pacer = Pacer()
         self.auth = GraphAuth(config, self.pacer)
-        self.client = GraphClient(config.cloud.graph_host, self.auth, self.pacer)
+        self.client = GraphClient(config.cloud.graph_host, self.auth, self.pacer, config.num_workers)
         self.skipped = Skipped(logger)
+        self.selected: frozenset[type] = frozenset()
         self.logger = logger
         self._lock = threading.Lock()
         self._given_up: set[Hashable] = set()
         self._failures: Counter[Hashable] = Counter()
-        self._seen: defaultdict[Hashable, set[str]] = defaultdict(set)
+        self._sightings: defaultdict[Hashable, Sightings] = defaultdict(Sightings)
         self._together: dict[Hashable, Together] = {}
         self._shared: dict[Hashable, SharedListing[str]] = {}
 
@@ -54,11 +55,10 @@ class Sync:
         with self._lock:
             return self._together.setdefault(key, Together(most))
 
-    def first_sight(self, key: Hashable, identifier: str) -> bool:
-        """Whether this is the first time the identifier is seen under this key."""
+    def sightings(self, key: Hashable) -> Sightings:
+        """The ids seen under this key."""
         with self._lock:
-            seen = self._seen[key]
-            return identifier not in seen and not seen.add(identifier)  # type: ignore[func-returns-value]
+            return self._sightings[key]
 
     def give_up(self, key: Hashable) -> bool:
         """Stop asking for what goes by this key. False if that was decided before, so its error was reported."""
@@ -83,7 +83,9 @@ class Sync:
 
     def close(self) -> None:
         """Let nobody ask or wait any longer, and tell what was skipped."""
-        self.client.fail(ConnectionFailed("The sync was ended."))
+        ended = self.client.fail(ConnectionFailed("The sync was ended."))
+        for sightings in self._sightings.values():
+            sightings.close(ended)
         self.skipped.summarise()
 
 
@@ -125,6 +127,51 @@ class SharedListing(Generic[T]):
                 self._error = error
                 raise
             return not self._done
+
+
+class Sightings:
+    """The ids of a stream's objects in the order in which they are found, by many threads and in several listings.
+
+    Whoever iterates sees every id from the first on, and waits for more until the search was closed; if it failed, the
+    failure comes after the ids that were found.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._ids: list[str] = []
+        self._news = threading.Condition()
+        self._is_closed = False
+        self._failure: Exception | None = None
+
+    def add(self, identifier: str) -> bool:
+        """Whether this is the first time that the id is seen."""
+        with self._news:
+            if identifier in self._seen:
+                return False
+            self._seen.add(identifier)
+            self._ids.append(identifier)
+            self._news.notify_all()
+            return True
+
+    def close(self, failure: Exception | None = None) -> None:
+        """There will be no more; the first to say so is believed."""
+        with self._news:
+            if not self._is_closed:
+                self._is_closed, self._failure = True, failure
+            self._news.notify_all()
+
+    def __iter__(self) -> Iterator[str]:
+        position = 0
+        while self._wait_for(position):
+            yield self._ids[position]
+            position += 1
+        if self._failure:
+            raise self._failure
+
+    def _wait_for(self, position: int) -> bool:
+        with self._news:
+            self._news.wait_for(lambda: position < len(self._ids) or self._is_closed)
+            return position < len(self._ids)
 
 
 class Skipped:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, read, rows, statuses, warnings
+from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
 
 
-def keys(output, *columns: str) -> list[tuple[str, ...]]:  # type: ignore[no-untyped-def]
-    return sorted(tuple(row[column] for column in columns) for row in rows(output))
+def keys(output: EntrypointOutput, *columns: str, stream: str | None = None) -> list[tuple[str, ...]]:
+    return sorted(tuple(row[column] for column in columns) for row in rows(output, stream))
 
 
 def test_a_child_carries_its_parent(graph: FakeGraph) -> None:
@@ -155,6 +157,38 @@ def test_pages_of_one_chat_come_a_second_apart(graph: FakeGraph, clock: Clock) -
 
     assert keys(read("chat_messages"), "id") == [("1",), ("2",)]
     assert clock.slept == [1.0, 1.0]
+
+
+def test_chats_that_are_read_are_not_listed_again_for_their_messages(graph: FakeGraph) -> None:
+    """Listing chats takes a request a user at a slow pace, so messages go by what reading the chats finds."""
+    graph.lists("users", [{"id": "u1"}, {"id": "u2"}])
+    graph.lists("users/u1/chats", [{"id": "a"}], [{"id": "b"}])
+    graph.lists("users/u2/chats", [{"id": "b"}])
+    graph.lists("chats/a/messages", [{"id": "1"}])
+    graph.lists("chats/b/messages", [{"id": "2"}])
+
+    output = read("chat_messages", "chats")
+
+    assert sorted(row["id"] for row in rows(output, "chats")) == ["a", "b"]
+    assert keys(output, "id", "chat_id", stream="chat_messages") == [("1", "a"), ("2", "b")]
+    assert sum(path.startswith("users/u1/chats?$top") for path in graph.asked) == 1
+
+
+def test_messages_of_chats_that_could_not_all_be_found_are_incomplete(graph: FakeGraph) -> None:
+    """The messages of the chats that were found are read, and the stream does not pass for whole."""
+    graph.lists("users", [{"id": "u1"}, {"id": "u2"}])
+    graph.lists("users/u1/chats", [{"id": "a"}])
+    graph.answers("users/u2/chats", an_error(500, "InternalServerError"))
+    graph.lists("chats/a/messages", [{"id": "1"}])
+
+    output = read("chat_messages", "chats", fails=True)
+
+    assert keys(output, "id", "chat_id", stream="chat_messages") == [("1", "a")]
+    assert {name: statuses(output, name)[-1] for name in ("chats", "chat_messages")} == {
+        "chats": "INCOMPLETE",
+        "chat_messages": "INCOMPLETE",
+    }
+    assert "Not all of chats could be found. chats of user u2: " in errors(output)["chat_messages"]
 
 
 def test_a_busy_mailbox_waits_by_itself(graph: FakeGraph, clock: Clock) -> None:

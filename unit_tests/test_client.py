@@ -53,8 +53,12 @@ def pacer() -> Pacer:
 
 @pytest.fixture
 def client(graph: FakeGraph, pacer: Pacer) -> GraphClient:
+    return a_client(pacer)
+
+
+def a_client(pacer: Pacer, at_once: int = 10) -> GraphClient:
     config = Config.parse(CONFIG)
-    return GraphClient(config.cloud.graph_host, GraphAuth(config, pacer), pacer)
+    return GraphClient(config.cloud.graph_host, GraphAuth(config, pacer), pacer, at_once)
 
 
 def an_ask(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> Ask:
@@ -490,7 +494,7 @@ def test_a_configured_host_may_be_in_other_words_too(
     """A custom cloud's host is what the user typed; Graph's links have it in Graph's own words."""
     graph.answers("users", PAGE)
     wire.get(f"https://{host}/v1.0/users", **PAGE)
-    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), pacer), pacer)
+    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), pacer), pacer, 10)
 
     assert get(client, Ask(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
     assert get(client, USERS) == (PAGE["json"], Action.READ)
@@ -549,12 +553,12 @@ def test_every_request_says_who_asks_and_what_for(graph: FakeGraph, client: Grap
 
 
 def test_a_proxy_of_the_environment_is_used(
-    graph: FakeGraph, client: GraphClient, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    graph: FakeGraph, pacer: Pacer, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a company's proxy the connector goes where the environment sends it."""
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "")
     graph.answers("users", PAGE)
-    client.get(USERS)
+    a_client(pacer).get(USERS)
 
     assert [settings["proxies"].get("https") for _, settings in sent] == ["http://proxy.example:3128"]

@@ -11,9 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
 
 ALLOWED = {
     "__init__": {"source"},
-    "run": {"config", "output", "source"},
-    "output": {"streams.base"},
-    "source": {"config", "errors", "output", "streams", "sync"},
+    "run": {"entrypoint"},
+    "entrypoint": {"config", "output", "source"},
+    "source": {"config", "errors", "output", "reader", "streams", "sync"},
+    "output": set(),
+    "reader": {"output", "pacing", "streams.base"},
     "config": set(),
     "records": set(),
     "errors": set(),
@@ -23,7 +25,7 @@ ALLOWED = {
     "client": {"auth", "batch", "errors", "pacing"},
     "sync": {"auth", "batch", "client", "config", "errors", "pacing"},
     "streams.listing": {"errors"},
-    "streams.base": {"client", "errors", "pacing", "records", "streams.listing", "sync"},
+    "streams.base": {"batch", "client", "errors", "pacing", "records", "streams.listing", "sync"},
     "streams.child": {"batch", "streams.base", "sync"},
     "streams.directory": {"pacing", "streams.base", "streams.child"},
     "streams.teams": {"pacing", "streams.child", "streams.directory"},

@@ -6,7 +6,6 @@ import re
 from abc import ABC
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -14,6 +13,7 @@ import requests
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
+from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import Answer, Ask
 from source_microsoft_graph.errors import (
     UNKNOWN,
@@ -119,8 +119,17 @@ class GraphStream(HttpStream, ABC):
         return ()
 
     def ids(self) -> Iterable[str]:
-        """The id of every object listed, read once a sync however many children ask."""
+        """The id of every object listed, read once a sync however many children ask. What takes a listing a user to
+        find is found by reading the stream itself, where that is wanted too."""
+        if self.shared and type(self) in self.sync.selected:
+            return self.sync.sightings((type(self), False))
         return self.sync.shared(type(self), self._list_ids)
+
+    def ended(self, failure: Exception | None) -> None:
+        """The whole stream was read, as far as it could be."""
+        if failure:
+            failure = GraphUnavailable(f"Not all of {self.name} could be found. {failure}")
+        self.sync.sightings(self.reading).close(failure)
 
     def _list_ids(self) -> Iterator[str]:
         for stream_slice in self.stream_slices(sync_mode=SyncMode.full_refresh):
@@ -139,8 +148,9 @@ class GraphStream(HttpStream, ABC):
             yield {}
             return
         (placeholder,) = PLACEHOLDER.findall(self.path_template)
-        owners = iter(self.owners())
-        while (together := list(islice(owners, self.batch_size))) and not self.sync.has_given_up(self.reading):
+        for together in _by(MOST if self.batch_size > 1 else 1, self.owners()):
+            if self.sync.has_given_up(self.reading):
+                return
             yield {placeholder: together}
 
     def read_records(
@@ -150,8 +160,13 @@ class GraphStream(HttpStream, ABC):
         stream_slice: Slice | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[dict[str, Any]]:
-        for record in self.rows(self.listings(stream_slice or {})):
-            if not self.shared or self.sync.first_sight(self.reading, record["id"]):
+        records = self.rows(self.listings(stream_slice or {}))
+        if not self.shared:
+            yield from records
+            return
+        sightings = self.sync.sightings(self.reading)
+        for record in records:
+            if sightings.add(record["id"]):
                 yield record
 
     def listings(self, stream_slice: Slice) -> Iterator[Listing]:
@@ -169,7 +184,8 @@ class GraphStream(HttpStream, ABC):
     def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
         """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
         asks = deque(map(self._ask, listings))
-        answers = self.sync.client.answers(asks, self.sync.together(self.reading, self.batch_size))
+        together = self.sync.together(self.reading, self.batch_size)
+        answers = self.sync.client.answers(asks, together, is_lazy=self.keys_only)
         failed: dict[str, GraphError] = {}
         while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
             listing: Listing = answer.ask.listing
@@ -272,7 +288,10 @@ class GraphStream(HttpStream, ABC):
         next_page_token: Mapping[str, Any] | None = None,
     ) -> Iterable[dict[str, Any]]:
         parents = {column: (stream_slice or {})[column] for column in self.parent_columns}
-        for entity in body_of(response)["value"]:
+        entities = body_of(response)["value"]
+        entities.reverse()
+        while entities:
+            entity = entities.pop()
             # The CDK takes an empty record for the end of the sync.
             if entity:
                 record = row(entity)
@@ -345,6 +364,24 @@ class GraphStream(HttpStream, ABC):
             f"{self.sync.config.credentials.client_id} in the Microsoft Entra admin center (App registrations > "
             f"API permissions > Microsoft Graph > Application permissions) and give admin consent."
         )
+
+
+def _by(number: int, owners: Iterable[str]) -> Iterator[list[str]]:
+    """So many at a time; those found before finding more failed come before the failure."""
+    together: list[str] = []
+    failure: GraphError | None = None
+    try:
+        for owner in owners:
+            together.append(owner)
+            if len(together) == number:
+                yield together
+                together = []
+    except GraphError as error:
+        failure = error
+    if together:
+        yield together
+    if failure:
+        raise failure
 
 
 def quoted(identifier: str) -> str:

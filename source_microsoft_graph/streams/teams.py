@@ -69,6 +69,6 @@ class ChatMessages(ChildStream):
     parent_class = Chats
     path_template = "chats/{chat_id}/messages"
     primary_key = ["id", "chat_id"]
-    service = Service.CHATS
+    service = Service.CHAT_MESSAGES
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50

@@ -1,0 +1,63 @@
+"""The protocol's commands, from arguments to printed messages."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO, cast
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
+from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
+
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.output import Chunk
+from source_microsoft_graph.source import SourceMicrosoftGraph
+
+
+class _Entrypoint(AirbyteEntrypoint):
+    """The CDK's, with two differences: a bad configuration is refused by the name of its field in `check` too, and
+    records are printed in chunks."""
+
+    def __init__(self, source: SourceMicrosoftGraph) -> None:
+        super().__init__(source)
+        self._source = source
+
+    @staticmethod
+    def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
+        Config.parse(config)
+
+    def read(
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
+    ) -> Iterable[AirbyteMessage]:
+        self.set_up_secret_filter(config, source_spec.connectionSpecification)
+        records: defaultdict[HashableStreamDescriptor, float] = defaultdict(float)
+        for item in self._source.read_chunks(self.logger, config, catalog):
+            if isinstance(item, Chunk):
+                records[HashableStreamDescriptor(name=item.stream)] += item.records
+                _print(item.lines)
+                self._memory_monitor.check_memory_usage()
+            else:
+                yield self.handle_record_counts(item, records)
+        for message in self._emit_queued_messages(self.source):
+            yield self.handle_record_counts(message, records)
+
+
+def _print(lines: bytes) -> None:
+    """Write lines as they are: the CDK's buffer would decode them, join them as text and encode them again."""
+    output = cast(TextIO, sys.__stdout__).buffer
+    with PRINT_BUFFER.lock:
+        PRINT_BUFFER.flush()
+        output.write(lines)
+        output.flush()
+
+
+def launch(args: list[str]) -> None:
+    """Run a command of the protocol and print its messages."""
+    entrypoint = _Entrypoint(SourceMicrosoftGraph())
+    with PRINT_BUFFER:
+        for message in entrypoint.run(entrypoint.parse_args(args)):
+            # One write for a line and its end: a log of another thread could come between two.
+            PRINT_BUFFER.write(f"{message}\n")

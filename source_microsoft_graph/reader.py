@@ -1,0 +1,199 @@
+"""The CDK's concurrent reader, fitted to Graph: what runs on which thread, and what goes to the main thread how.
+
+Partitions, statuses, states and the end of a sync stay the CDK's. Two things are not: records come as chunks of printed
+lines, and each service of Graph has threads of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, Queue
+from typing import Any
+
+import orjson
+from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, SyncMode
+from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
+from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
+from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
+from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
+from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
+from airbyte_cdk.sources.streams.concurrent.helpers import get_primary_key_from_stream
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
+from airbyte_cdk.utils.slice_hasher import SliceHasher
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+
+from source_microsoft_graph.output import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
+from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.streams.base import GraphStream
+
+_DRAIN_SECONDS = 5
+
+
+class ChunkReader(ConcurrentSource):
+    """Reads streams at once and passes their records on as chunks."""
+
+    def __init__(self, streams: Sequence[GraphStream], workers: int, logger: logging.Logger) -> None:
+        """`workers` is how many partitions of one service are read at once."""
+        self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
+        self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
+        self._streams = streams
+        super().__init__(
+            _Lanes(len(streams), workers, logger),
+            logger,
+            queue=self._chunks,
+            message_repository=self.messages,
+            # Each finds its partitions on a thread of its own.
+            initial_number_partitions_to_generate=len(streams),
+        )
+
+    def read_chunks(self) -> Iterator[AirbyteMessage | Chunk]:
+        try:
+            yield from self.read([self._concurrent(stream) for stream in self._streams])
+        except (GeneratorExit, KeyboardInterrupt):
+            threading.Thread(target=self._drain, daemon=True).start()
+            raise
+
+    def _concurrent(self, stream: GraphStream) -> DefaultStream:
+        """The stream as the CDK's concurrent reader takes it."""
+        cursor = _Cursor(stream, self.messages)
+        return DefaultStream(
+            partition_generator=_Parts(stream, cursor),
+            name=stream.name,
+            json_schema=stream.get_json_schema(),
+            primary_key=get_primary_key_from_stream(stream.primary_key),
+            cursor_field=None,
+            logger=stream.logger,
+            cursor=cursor,
+        )
+
+    # The CDK offers no hook for anything but single records here. What it does for a record is done for a chunk.
+    def _handle_item(
+        self, queue_item: Any, concurrent_stream_processor: ConcurrentReadProcessor
+    ) -> Iterable[AirbyteMessage]:
+        if not isinstance(queue_item, Chunk):
+            yield from super()._handle_item(queue_item, concurrent_stream_processor)
+            return
+        stream = concurrent_stream_processor._stream_name_to_instance[queue_item.stream]
+        if concurrent_stream_processor._record_counter[stream.name] == 0:
+            yield as_airbyte_message(stream.as_airbyte_stream(), AirbyteStreamStatus.RUNNING)
+        concurrent_stream_processor._record_counter[stream.name] += queue_item.records
+        yield queue_item  # type: ignore[misc]
+
+    def _drain(self) -> None:
+        """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
+        with suppress(Empty):
+            while True:
+                self._chunks.get(timeout=_DRAIN_SECONDS)
+
+
+class _Cursor(FinalStateCursor):
+    """Tells a stream when it is over, and emits the one state of a full refresh."""
+
+    def __init__(self, stream: GraphStream, messages: MessageRepository) -> None:
+        super().__init__(stream.name, stream.namespace, messages)
+        self.failure: Exception | None = None
+        self._stream = stream
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        self._stream.ended(self.failure)
+        super().ensure_at_least_one_state_emitted()
+
+
+class _Part(Partition):
+    """One slice of a stream. It is read as chunks where the CDK expects records, and nobody on the way looks inside."""
+
+    def __init__(self, stream: GraphStream, cursor: _Cursor, stream_slice: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._cursor = cursor
+        self._slice = stream_slice
+        self._hash = SliceHasher.hash(stream.name, stream_slice)
+
+    @property
+    def service(self) -> Service:
+        return self._stream.service
+
+    def read(self) -> Iterable[Any]:
+        """Rows that were read before something failed are handed over before the failure is."""
+        rows: list[bytes] = []
+        size = 0
+        failure: Exception | None = None
+        try:
+            for row in self._stream.read_records(SyncMode.full_refresh, stream_slice=self._slice):
+                line = orjson.dumps(row)
+                rows.append(line)
+                size += len(line)
+                if size >= CHUNK_BYTES:
+                    yield Chunk.of(self._stream.name, rows)
+                    rows, size = [], 0
+        except Exception as error:
+            failure = self._cursor.failure = error
+        if rows:
+            yield Chunk.of(self._stream.name, rows)
+        if failure:
+            raise failure
+
+    def to_slice(self) -> Mapping[str, Any]:
+        return self._slice
+
+    def stream_name(self) -> str:
+        return self._stream.name
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+class _Parts(PartitionGenerator):
+    def __init__(self, stream: GraphStream, cursor: _Cursor) -> None:
+        self._stream = stream
+        self._cursor = cursor
+
+    def generate(self) -> Iterable[Partition]:
+        try:
+            for stream_slice in self._stream.stream_slices(sync_mode=SyncMode.full_refresh):
+                yield _Part(self._stream, self._cursor, stream_slice)
+        except Exception as error:
+            self._cursor.failure = error
+            raise
+
+
+class _Lanes(ThreadPoolManager):
+    """Threads for each service, so that what has to wait for one never keeps another waiting, and one for each stream
+    to find its partitions. How many requests are under way at once is the client's to bound."""
+
+    def __init__(self, streams: int, workers: int, logger: logging.Logger) -> None:
+        super().__init__(ThreadPoolExecutor(streams, thread_name_prefix="finder"), logger)
+        self._lanes = {
+            service: ThreadPoolExecutor(workers, thread_name_prefix=f"reader of {service.value.name}")
+            for service in Service
+        }
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        subject = args[0]
+        pool = self._lanes[subject.service] if isinstance(subject, _Part) else self._threadpool
+        self._futures.append(pool.submit(function, *args))
+
+    def _shutdown(self) -> None:
+        super()._shutdown()
+        for pool in self._lanes.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class OrderedMessages(ConcurrentMessageRepository):
+    """Keeps a stream's last STATE before its COMPLETE.
+
+    The CDK emits both from the main thread, the state through the queue and the status directly, so the status
+    would overtake. What the main thread emits goes out with the next `consume_queue` instead.
+    """
+
+    def _put_on_queue(self, message: AirbyteMessage) -> None:
+        if threading.get_ident() == self._consumer_thread_id:
+            self._pending.append(message)
+        else:
+            super()._put_on_queue(message)

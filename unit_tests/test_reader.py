@@ -1,0 +1,84 @@
+"""Which work runs beside which: threads for each service, and a bound on requests under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from source_microsoft_graph.pacing import Pacer, Service
+from unit_tests.graph_api import CONFIG, FakeGraph, read, rows
+
+
+def test_a_slow_service_keeps_no_other_waiting(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams of a service that has to wait, more of them than there are workers, and the others are read meanwhile."""
+    others_done = threading.Event()
+    for path in ("auditLogs/directoryAudits", "auditLogs/signIns", "groups", "applications"):
+        graph.lists(path, [{"id": path}])
+    wait = Pacer.wait
+
+    def wait_for_others(pacer: Pacer, service: Service, requests: int = 1) -> None:
+        if service is Service.REPORTS:
+            assert others_done.wait(timeout=10)
+        wait(pacer, service, requests)
+
+    monkeypatch.setattr(Pacer, "wait", wait_for_others)
+    done: list[str] = []
+
+    def send(session: requests.Session, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        response = real_send(session, request, **settings)
+        if str(request.path_url).startswith(("/v1.0/groups", "/v1.0/applications")):
+            done.append(request.path_url)
+            if len(done) == 2:
+                others_done.set()
+        return response
+
+    real_send = requests.Session.send
+    monkeypatch.setattr(requests.Session, "send", send)
+
+    output = read(
+        "audit_logs_directory", "audit_logs_signins", "groups", "applications", config={**CONFIG, "num_workers": 2}
+    )
+
+    assert len(rows(output)) == 4
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_no_more_requests_are_under_way_than_workers(
+    graph: FakeGraph, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """However many services and streams there are."""
+    paths = {
+        "groups": "groups",
+        "applications": "applications",
+        "service_principals": "servicePrincipals",
+        "audit_logs_directory": "auditLogs/directoryAudits",
+        "audit_logs_signins": "auditLogs/signIns",
+        "conditional_access_policies": "identity/conditionalAccess/policies",
+    }
+    for path in paths.values():
+        graph.lists(path, [{"id": "1"}], [], [{"id": "2"}])
+    lock, under_way, most = threading.Lock(), 0, 0
+    real_send = requests.Session.send
+
+    def send(session: requests.Session, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.01)
+        try:
+            return real_send(session, request, **settings)
+        finally:
+            with lock:
+                under_way -= 1
+
+    monkeypatch.setattr(requests.Session, "send", send)
+
+    output = read(*paths, config={**CONFIG, "num_workers": workers})
+
+    assert len(rows(output)) == 2 * len(paths)
+    assert most == workers
