@@ -152,7 +152,9 @@ class GraphClient:
         while asks or waiting:
             trials = self._next_trials(asks, waiting, together.most)
             with ExitStack() as place:
-                place.enter_context(self._places)
+                self._pacer.wait(trials[0].ask.service, len(trials), self._places)
+                place.push(self._places)
+                self.raise_if_failed()
                 request, size, parts = self._send(trials)
                 if is_lazy:
                     place.close()
@@ -179,8 +181,6 @@ class GraphClient:
                 trial = _Trial(ask, started=now, ready_at=ask.not_before)
                 (trials if trial.ready_at <= now else waiting).append(trial)
             if trials:
-                self._pacer.wait(trials[0].ask.service, len(trials))
-                self.raise_if_failed()
                 return trials
             self._pacer.sleep(min(trial.ready_at for trial in waiting) - now)
 

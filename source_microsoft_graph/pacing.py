@@ -10,8 +10,10 @@ import random
 import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 ATTEMPTS = 6
 """Requests sent in all for one page before a transient failure counts as lasting."""
@@ -23,6 +25,9 @@ _LONGEST_BACKOFF = 60.0
 
 _MARGIN = 1.05
 """Requests arrive at Graph in another rhythm than they were sent in, so a window is taken for a little longer."""
+
+_MOMENT = 1e-6
+"""Seconds that are too few to wait for."""
 
 _SLOWER, _FASTER = 0.8, 1.1
 """What becomes of a pace that was found too high, and of one that was kept for a whole window."""
@@ -79,20 +84,23 @@ class _Meter:
     changed_at: float = float("-inf")
     resume_at: float = float("-inf")
 
-    def reserve(self, now: float, requests: int) -> float:
-        """When this many requests may be sent. Places are given in the order they are asked for."""
-        at = max(now, self.sent[-1][0]) if self.sent else now
-        self._forget(at)
-        while self.pace is not None and self.sent and self.total + requests > self.pace:
-            at = max(at, self.sent[0][0] + self.window)
-            self._forget(at)
-        self.sent.append((at, requests))
-        self.total += requests
+    def opens_at(self, now: float, requests: int) -> float:
+        """When this many requests may be sent, if nothing else is sent before."""
+        while self.sent and self.sent[0][0] <= now - self.window:
+            self.total -= self.sent.popleft()[1]
+        at, total = max(now, self.resume_at), self.total
+        for sent_at, number in self.sent:
+            if self.pace is None or total + requests <= self.pace:
+                break
+            at, total = max(at, sent_at + self.window), total - number
         return at
 
-    def _forget(self, at: float) -> None:
-        while self.sent and self.sent[0][0] <= at - self.window:
-            self.total -= self.sent.popleft()[1]
+    def take(self, now: float, requests: int) -> None:
+        self.sent.append((now, requests))
+        self.total += requests
+
+
+_EVERYWHERE = nullcontext()
 
 
 class Pacer:
@@ -106,14 +114,33 @@ class Pacer:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def wait(self, service: Service, requests: int = 1) -> None:
-        """Return as soon as the service may be asked this many things at once."""
+    def wait(self, service: Service, requests: int = 1, places: AbstractContextManager[Any] = _EVERYWHERE) -> None:
+        """Return in one of these places, as soon as there is one and the service may be asked this many things at once.
+
+        Nobody waits for the service in a place that others could use, and what was opened while waiting for a place
+        may be closed again by then.
+        """
+        while True:
+            while (seconds := self._opens_in(service, requests)) > 0:
+                self.sleep(seconds)
+            places.__enter__()
+            if self._opens_in(service, requests, take=True) <= 0:
+                return
+            places.__exit__(None, None, None)
+
+    def _opens_in(self, service: Service, requests: int, *, take: bool = False) -> float:
+        """Seconds from now, and if none, the requests count as sent on demand. The end opens everything."""
+        if self._stopped.is_set():
+            return 0.0
         meter = self._meters[service]
         with self._lock:
             self._speed_up(service, meter)
-            at = meter.reserve(max(self.now(), meter.resume_at), requests)
-        while not self._stopped.is_set() and (seconds := max(at, meter.resume_at) - self.now()) > 0:
-            self.sleep(seconds)
+            seconds = meter.opens_at(self.now(), requests) - self.now()
+            if seconds > _MOMENT:
+                return seconds
+            if take:
+                meter.take(self.now(), requests)
+            return 0.0
 
     def pause(self, service: Service, seconds: float) -> None:
         """Let nobody ask the service for so many seconds, and go on slower; a longer pause already set stands."""

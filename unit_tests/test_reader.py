@@ -20,10 +20,10 @@ def test_a_slow_service_keeps_no_other_waiting(graph: FakeGraph, monkeypatch: py
         graph.lists(path, [{"id": path}])
     wait = Pacer.wait
 
-    def wait_for_others(pacer: Pacer, service: Service, requests: int = 1) -> None:
+    def wait_for_others(pacer: Pacer, service: Service, *how: Any) -> None:
         if service is Service.REPORTS:
             assert others_done.wait(timeout=10)
-        wait(pacer, service, requests)
+        wait(pacer, service, *how)
 
     monkeypatch.setattr(Pacer, "wait", wait_for_others)
     done: list[str] = []
