@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -13,127 +13,19 @@ import pytest
 import requests
 
 from integration_tests import graph_types
+from integration_tests.reader import ROOT, TEAMS, Reader, assert_reads_the_truth, refusal, user
 from integration_tests.simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, serve
 from integration_tests.simulated_tenant.problems import KNOWN
 from integration_tests.simulated_tenant.rules import SELECTIONS
 from integration_tests.simulated_tenant.truth import STREAMS
 
-ROOT = "https://graph.microsoft.com/v1.0"
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
-TEAMS = quote("resourceProvisioningOptions/Any(x:x eq 'Team')")
-
-Entity = dict[str, Any]
-
-
-class Clock:
-    """A clock that stands still until it's told to go on."""
-
-    def __init__(self) -> None:
-        self.now = TODAY.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Reader:
-    """A client that follows nextLinks, skips what it's refused, and knows where each stream is."""
-
-    def __init__(self, tenant: Tenant, *grants: str) -> None:
-        self.tenant = tenant
-        self.token = tenant.token(*grants)
-
-    def get(self, path: str, **headers: str) -> Reply:
-        url = path if path.startswith("https:") else ROOT + path
-        return self.tenant.respond(Request.to(url, self.token, headers=headers))
-
-    def pages(self, path: str, **headers: str) -> Iterator[Entity]:
-        reply = self.get(path, **headers)
-        while reply.status == 200:
-            yield reply.json
-            if "@odata.nextLink" not in reply.json:
-                return
-            reply = self.get(reply.json["@odata.nextLink"], **headers)
-
-    def items(self, path: str, **headers: str) -> list[Entity]:
-        return [item for page in self.pages(path, **headers) for item in page["value"]]
-
-    def below(self, key: str, parents: str, path: str) -> list[Entity]:
-        """The items below each parent, with the parent's id."""
-        found = {parent["id"] for parent in self.items(parents)}
-        return [item | {key: parent} for parent in sorted(found) for item in self.items(path.format(quote(parent)))]
-
-    def folders(self, path: str) -> list[str]:
-        """Contact folders at every depth."""
-        children = [folder["id"] for folder in self.items(path)]
-        root = path.split("/contactFolders")[0]
-        return children + [
-            deeper for child in children for deeper in self.folders(f"{root}/contactFolders/{child}/childFolders")
-        ]
-
-    def contacts(self) -> list[Entity]:
-        found = self.below("user_id", "/users", "/users/{}/contacts")
-        for user in self.items("/users"):
-            for folder in self.folders(f"/users/{user['id']}/contactFolders"):
-                items = self.items(f"/users/{user['id']}/contactFolders/{folder}/contacts")
-                found += [item | {"user_id": user["id"]} for item in items]
-        return found
-
-    def stream(self, name: str) -> list[Entity]:
-        per_user, per_group, per_team = (
-            ("user_id", "/users"),
-            ("group_id", "/groups"),
-            ("team_id", f"/groups?$filter={TEAMS}"),
-        )
-        readers: Mapping[str, Callable[[], list[Entity]]] = {
-            "users": lambda: self.items(f"/users?$select={listable('user')}"),
-            "groups": lambda: self.items(f"/groups?$select={listable('group')}"),
-            "applications": lambda: self.items(f"/applications?$select={listable('application')}"),
-            "service_principals": lambda: self.items(f"/servicePrincipals?$select={listable('servicePrincipal')}"),
-            "group_member": lambda: self.below(*per_group, "/groups/{}/members"),
-            "group_owner": lambda: self.below(*per_group, "/groups/{}/owners"),
-            "teams": lambda: self.items(f"/groups?$filter={TEAMS}"),
-            "channels": lambda: self.below(*per_team, "/teams/{}/channels"),
-            "team_member": lambda: self.below(*per_team, "/teams/{}/members"),
-            "chats": lambda: self.below(*per_user, "/users/{}/chats"),
-            "chat_messages": lambda: [
-                message | {"chat_id": chat}
-                for chat in {chat["id"] for chat in self.stream("chats")}
-                for message in self.items(f"/chats/{quote(chat)}/messages?$top=50")
-            ],
-            "mail_messages": lambda: self.below(*per_user, "/users/{}/messages"),
-            "calendar_events": lambda: self.below(*per_user, "/users/{}/events"),
-            "contacts": self.contacts,
-            "drives": lambda: [
-                *self.items("/drives"),
-                *self.below("found_at", "/users", "/users/{}/drives"),
-                *self.below("found_at", "/groups", "/groups/{}/drives"),
-                *self.below("found_at", "/sites/getAllSites", "/sites/{}/drives"),
-            ],
-            "drive_items": lambda: self.below(*per_user, "/users/{}/drive/root/delta"),
-            "audit_logs_directory": lambda: self.items("/auditLogs/directoryAudits"),
-            "audit_logs_signins": lambda: self.items("/auditLogs/signIns"),
-            "conditional_access_policies": lambda: self.items("/identity/conditionalAccess/policies"),
-            "directory_roles": lambda: self.items("/directoryRoles"),
-            "directory_role_templates": lambda: self.items("/directoryRoleTemplates"),
-            "directory_role_member": lambda: self.below("role_id", "/directoryRoles", "/directoryRoles/{}/members"),
-        }
-        return readers[name]()
-
-
-def listable(kind: str) -> str:
-    """The properties of a type that a list can show."""
-    tenant = Tenant()
-    return ",".join(name for name in tenant.directory.shapes[kind].entities[0] if name != "signInActivity")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tenant(clock: Clock) -> Tenant:
-    return Tenant(today=TODAY, clock=clock)
+def tenant() -> Tenant:
+    """A tenant in which no time passes but what the test lets pass."""
+    return Tenant(today=TODAY, clock=TODAY.timestamp)
 
 
 @pytest.fixture
@@ -148,15 +40,6 @@ def shell() -> Iterator[Server]:
         yield server
 
 
-def user(tenant: Tenant, number: int = 0) -> str:
-    return tenant.directory.ids["user"][number]
-
-
-def refusal(reply: Reply) -> tuple[int, str]:
-    """The status and code of a refusal."""
-    return reply.status, reply.json["error"]["code"]
-
-
 # --- The whole ---
 
 
@@ -166,14 +49,7 @@ def test_whole_read(stream: str, grants: tuple[str, ...]) -> None:
     """The default permissions let a patient reader find everything, and nothing else."""
     tenant = Tenant(today=TODAY)
     tenant.grants |= set(grants)
-    truth = {tuple(keys.values()): entity for keys, entity in tenant.rows(stream)}
-    names = list(next(tenant.rows(stream))[0])
-    found = {tuple(item[name] for name in names): item for item in Reader(tenant).stream(stream)}
-    assert truth.keys() == found.keys()
-    assert len(truth) > 1
-    for key, item in found.items():
-        shown = {name: value for name, value in item.items() if name in truth[key] and name not in names[1:]}
-        assert shown == {name: truth[key][name] for name in shown}
+    assert len(assert_reads_the_truth(Reader(tenant), stream)) > 1
 
 
 # What no list shows, or none to an app with these permissions; deletedDateTime belongs to what is gone.
@@ -284,12 +160,12 @@ def test_discovery_of_unknown_tenant(tenant: Tenant) -> None:
     assert (reply.status, reply.json["error"]) == (400, "invalid_tenant")
 
 
-def test_tokens_refused(tenant: Tenant, clock: Clock) -> None:
+def test_tokens_refused(tenant: Tenant) -> None:
     """Graph takes only tokens of this tenant, for this host, that are neither expired nor revoked."""
     good = tenant.token()
     foreign, elsewhere, short = Tenant(seed=2).token(), tenant.token(host="graph.microsoft.us"), tenant.token(seconds=5)
     assert tenant.respond(Request.to(f"{ROOT}/users", short)).status == 200
-    clock.now += 6
+    tenant.advance(seconds=6)
     for token in ("", "nonsense", foreign, elsewhere, short, good[:-4]):
         reply = tenant.respond(Request.to(f"{ROOT}/users", token))
         assert refusal(reply) == (401, "InvalidAuthenticationToken")
@@ -447,13 +323,13 @@ def test_page_token_of_another_listing(reader: Reader) -> None:
     ],
 )
 @pytest.mark.parametrize("trait", ["page_token_seconds", "page_token_pages"])
-def test_page_tokens_expire(reader: Reader, clock: Clock, path: str, trait: str, expected: tuple[int, str]) -> None:
+def test_page_tokens_expire(reader: Reader, path: str, trait: str, expected: tuple[int, str]) -> None:
     """Page tokens die of age, or after some pages, in each service's own way."""
     setattr(reader.tenant.traits, trait, 1)
     pages = list(reader.pages(filled_in(reader.tenant, path)))
     assert (len(pages) == 2) == (trait == "page_token_pages")
     link = pages[1]["@odata.nextLink"]
-    clock.now += 2
+    reader.tenant.advance(seconds=2)
     reply = reader.get(link)
     assert refusal(reply) == expected
     assert ("Location" in reply.headers) == (expected[1] == "resyncRequired")
@@ -604,7 +480,7 @@ def test_group_filters(reader: Reader, text: str, expected: list[int]) -> None:
         ("/auditLogs/signIns?$filter=createdDateTime gt 2026-05-20T00:00:00Z", "BadRequest"),
         ("/auditLogs/signIns?$filter=createdDateTime ge '2026-05-20T00:00:00Z'", "BadRequest"),
         ("/auditLogs/signIns?$filter=createdDateTime ge 2026-05-20T00:00:00+00:00", "BadRequest"),
-        ("/users/{user}/contacts?$filter=lastModifiedDateTime ge 2024-01-01T00:00:00Z", "BadRequest"),
+        ("/users/{user}/contacts?$filter=displayName eq 'x'", "BadRequest"),
         ("/users/{user}/drives?$filter=name eq 'x'", "BadRequest"),
         ("/identity/conditionalAccess/policies?$expand=x", "BadRequest"),
         ("/chats/{chat}/messages?$orderby=lastModifiedDateTime asc", "BadRequest"),
@@ -793,19 +669,6 @@ def test_drive_tree(reader: Reader) -> None:
     assert sum("folder" in item for item in items) > 5
 
 
-def test_delta_of_growing_tenant(reader: Reader) -> None:
-    """A deltaLink leads to what is new; `latest` gives one without reading anything."""
-    drive = f"/users/{user(reader.tenant)}/drive/root/delta?$top=5"
-    for path, latest_path in (("/users/delta", "/users/delta?$deltatoken=latest"), (drive, f"{drive}&token=latest")):
-        *_, last = reader.pages(path)
-        latest = reader.get(latest_path).json
-        assert latest["value"] == []
-        before = reader.tenant.size
-        reader.tenant.grow(users=before.users + 12, items_per_drive=before.items_per_drive + 12)
-        for link in (last["@odata.deltaLink"], latest["@odata.deltaLink"]):
-            assert len({item["id"] for item in reader.items(link)}) == 12
-
-
 def test_get_all_messages(reader: Reader) -> None:
     """The export of a user's chats holds the messages of each of them."""
     chats = reader.items(f"/users/{user(reader.tenant)}/chats")
@@ -833,25 +696,25 @@ def throttled(reader: Reader) -> Reader:
         ("/users?$select=id,signInActivity", 10, "60"),
     ],
 )
-def test_limits(throttled: Reader, clock: Clock, path: str, allowed: int, retry_after: str | None) -> None:
+def test_limits(throttled: Reader, path: str, allowed: int, retry_after: str | None) -> None:
     """Each published limit answers 429 at the first request above it, and opens again when its window has passed."""
     path = filled_in(throttled.tenant, path)
     replies = [throttled.get(path) for _ in range(allowed + 1)]
     assert [reply.status for reply in replies] == [200] * allowed + [429]
     assert replies[-1].headers.get("Retry-After") == retry_after
-    clock.now += float(retry_after or 1)
+    throttled.tenant.advance(seconds=float(retry_after or 1))
     assert throttled.get(path).status == 200
     assert (throttled.tenant.throttle.throttled, throttled.tenant.throttle.impatient) == (1, 0)
 
 
-def test_impatience(throttled: Reader, clock: Clock) -> None:
+def test_impatience(throttled: Reader) -> None:
     """A request that comes before Retry-After is over is counted, and counts against the limit."""
     for _ in range(6):
         throttled.get("/auditLogs/signIns")
-    clock.now += 9
+    throttled.tenant.advance(seconds=9)
     assert throttled.get("/auditLogs/directoryAudits").status == 429
     assert throttled.tenant.throttle.impatient == 1
-    clock.now += 1
+    throttled.tenant.advance(seconds=1)
     assert [throttled.get("/auditLogs/signIns").status for _ in range(5)] == [200, 200, 200, 200, 429]
 
 
@@ -868,10 +731,10 @@ def test_mailbox_concurrency(throttled: Reader) -> None:
     assert tenant.respond(requests_to[0]).status == 200
 
 
-def test_resource_units(throttled: Reader, clock: Clock) -> None:
+def test_resource_units(throttled: Reader) -> None:
     """A small tenant has 3,500 directory units in ten seconds; listing users costs two, one with $select."""
     assert [throttled.get("/users").status for _ in range(1751)].count(429) == 1
-    clock.now += 10
+    throttled.tenant.advance(seconds=10)
     assert [throttled.get("/users?$select=id").status for _ in range(3501)].count(429) == 1
 
 

@@ -3,14 +3,36 @@
 tenant = Tenant(Size(users=100))
 with serve(tenant) as server:
     ...  # server.config() is a connector configuration, server.ca_bundle goes to REQUESTS_CA_BUNDLE
+
+Between two readings things may happen in it, the same way in every stream that can change:
+
+key = tenant.add("mail_messages", user_id=...)  # as tenant.rows("mail_messages") yields it
+tenant.advance(hours=1)
+tenant.edit("mail_messages", key, subject="New")
+key = tenant.move("mail_messages", key)
+tenant.delete("mail_messages", key)
 """
 
 from __future__ import annotations
 
+from .administration import Unchangeable
 from .faults import ALWAYS, Fault
 from .problems import Problem
 from .server import Server, serve
 from .tenant import GRANTS, Size, Tenant, Traits
 from .wire import Reply, Request
 
-__all__ = ["ALWAYS", "GRANTS", "Fault", "Problem", "Reply", "Request", "Server", "Size", "Tenant", "Traits", "serve"]
+__all__ = [
+    "ALWAYS",
+    "GRANTS",
+    "Fault",
+    "Problem",
+    "Reply",
+    "Request",
+    "Server",
+    "Size",
+    "Tenant",
+    "Traits",
+    "Unchangeable",
+    "serve",
+]

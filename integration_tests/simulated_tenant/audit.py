@@ -5,11 +5,12 @@ https://learn.microsoft.com/graph/api/resources/azure-ad-auditlog-overview
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .endpoint import Call, Endpoint, Listing, Paging, Service, words
+from .history import current
 from .problems import problem
 from .rows import Rows
 from .shapes import EPOCH, Entity, Guids, Shape, moment
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 OLDEST = timedelta(days=25)
 SPAN = timedelta(days=20)
 TWIN_EVERY = 5
+LOGGED = {"signIn": "createdDateTime", "directoryAudit": "activityDateTime"}
 ACTIVITIES = (("Add member to group", "GroupManagement"), ("Update user", "UserManagement"))
 
 
@@ -28,48 +30,61 @@ class Audit:
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
-        counts = {"signIn": tenant.size.sign_ins, "directoryAudit": tenant.size.directory_audits}
-        self.gaps = {kind: SPAN / max(count, 1) for kind, count in counts.items()}
-        self.ids = {kind: Guids(tenant.seed, kind) for kind in (*counts, "conditionalAccessPolicy")}
+        self.gaps = {kind: SPAN / max(self.founded(kind), 1) for kind in LOGGED}
+        self.ids = {kind: Guids(tenant.seed, kind) for kind in (*LOGGED, "conditionalAccessPolicy")}
         self.shapes = {kind: Shape(kind, tenant.seed) for kind in self.ids}
 
     def _when(self, kind: str, number: int) -> str:
-        """Each fifth entry shares its moment with the one before: the bounds of a window must expect that."""
+        """Two entries come at the very beginning of each day, and each fifth shares its moment with the one before: the
+        bounds of a window must expect that, and all seven digits of a fraction.
+        """
+        when = self._evenly(kind, number)
+        midnight = when.replace(hour=0, minute=0, second=0, microsecond=0)
+        if midnight > self._evenly(kind, number - 2):
+            return f"{midnight:%Y-%m-%dT%H:%M:%S}.0000000Z"
         twin = number % TWIN_EVERY == TWIN_EVERY - 1
-        when = self.tenant.today - OLDEST + self.gaps[kind] * (number - twin)
+        return self._when(kind, number - 1) if twin else self.precise(when)
+
+    def _evenly(self, kind: str, number: int) -> datetime:
+        return self.tenant.today - OLDEST + self.gaps[kind] * number
+
+    @staticmethod
+    def precise(when: datetime) -> str:
         return f"{when:%Y-%m-%dT%H:%M:%S.%f}5Z"
 
-    def sign_ins(self) -> Rows:
-        """The newest first: https://learn.microsoft.com/graph/api/signin-list"""
-        directory = self.tenant.directory
+    def founded(self, kind: str) -> int:
+        """How many entries a log has from the start."""
+        size = self.tenant.size
+        return {"signIn": size.sign_ins, "directoryAudit": size.directory_audits}[kind]
 
-        def make(number: int) -> Entity:
-            person = directory.object(("user", number % self.tenant.size.users))
-            own = {
-                "id": self.ids["signIn"][number],
-                "createdDateTime": self._when("signIn", number),
-                "userId": person["id"],
-                "userDisplayName": person["displayName"],
-                "userPrincipalName": person["userPrincipalName"],
-            }
-            return self.shapes["signIn"].entity(number, own)
+    def log(self, kind: str) -> Rows:
+        """The entries of a log, the newest first."""
+        make, name = {"signIn": self._sign_in, "directoryAudit": self._directory_audit}[kind], LOGGED[kind]
+        rows = Rows(range(self.founded(kind)), make, (name,), newest_first=True)
+        return current(rows, self.tenant.histories.get(kind)).ordered(name, descending=True)
 
-        return Rows(range(self.tenant.size.sign_ins), make, ("createdDateTime",), newest_first=True)
+    def _sign_in(self, number: int) -> Entity:
+        """https://learn.microsoft.com/graph/api/signin-list"""
+        person = self.tenant.directory.founded(("user", number % self.tenant.size.users))
+        own = {
+            "id": self.ids["signIn"][number],
+            "createdDateTime": self._when("signIn", number),
+            "userId": person["id"],
+            "userDisplayName": person["displayName"],
+            "userPrincipalName": person["userPrincipalName"],
+        }
+        return self.shapes["signIn"].entity(number, own)
 
-    def directory_audits(self) -> Rows:
-        """The newest first: https://learn.microsoft.com/graph/api/directoryaudit-list"""
-
-        def make(number: int) -> Entity:
-            activity, category = ACTIVITIES[number % len(ACTIVITIES)]
-            own = {
-                "id": f"Directory_{self.ids['directoryAudit'][number]}_{number}",
-                "activityDateTime": self._when("directoryAudit", number),
-                "activityDisplayName": activity,
-                "category": category,
-            }
-            return self.shapes["directoryAudit"].entity(number, own)
-
-        return Rows(range(self.tenant.size.directory_audits), make, ("activityDateTime",), newest_first=True)
+    def _directory_audit(self, number: int) -> Entity:
+        """https://learn.microsoft.com/graph/api/directoryaudit-list"""
+        activity, category = ACTIVITIES[number % len(ACTIVITIES)]
+        own = {
+            "id": f"Directory_{self.ids['directoryAudit'][number]}_{number}",
+            "activityDateTime": self._when("directoryAudit", number),
+            "activityDisplayName": activity,
+            "category": category,
+        }
+        return self.shapes["directoryAudit"].entity(number, own)
 
     def policies(self) -> Rows:
         """A policy that was never changed has no modifiedDateTime."""
@@ -104,13 +119,13 @@ LOG = partial(Listing, service=LOGS, options="$select $top $filter $orderby $cou
 ENDPOINTS: tuple[Endpoint, ...] = (
     LOG(
         "/auditLogs/signIns", permissions=("AuditLog.Read.All",), gate=_premium, type="signIn",
-        rows=lambda call: call.tenant.audit.sign_ins(), paging=Paging(1000, 1000),
+        rows=lambda call: call.tenant.audit.log("signIn"), paging=Paging(1000, 1000),
         orders={"createdDateTime": "asc desc"},
         filters={"createdDateTime": "eq ge le", **dict.fromkeys(words("id userId userPrincipalName appId"), "eq")},
     ),
     LOG(
         "/auditLogs/directoryAudits", permissions=words("AuditLog.Read.All Directory.Read.All"), type="directoryAudit",
-        rows=lambda call: call.tenant.audit.directory_audits(), paging=Paging(1000, 1000, minimum=10),
+        rows=lambda call: call.tenant.audit.log("directoryAudit"), paging=Paging(1000, 1000, minimum=10),
         orders={"activityDateTime": "asc desc"},
         filters={"activityDateTime": "eq ge le", **dict.fromkeys(words("id category activityDisplayName"), "eq")},
     ),

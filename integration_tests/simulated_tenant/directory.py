@@ -5,13 +5,17 @@ https://learn.microsoft.com/graph/azuread-identity-access-management-concept-ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Single, words
+from .delta import Feed, Show
+from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Single, Tracking, words
+from .history import Change, History, current
 from .problems import Problem, problem
 from .rows import Rows
 from .shapes import EPOCH, VARIANTS, Entity, Guids, Shape, fragment, moment, thawed
@@ -86,6 +90,7 @@ class Directory:
         self.ids = {kind: Guids(tenant.seed, kind) for kind in (*OWN_VALUES, "appId")}
         self.shapes = {kind: self._shape(kind) for kind in OWN_VALUES}
         self.keys = {kind: [_with_keys(entity) for entity in self.shapes[kind].entities] for kind in CERTIFIED}
+        self.related: dict[tuple[str, int], dict[Reference, bool]] = {}
 
     def _shape(self, kind: str) -> Shape:
         refused = SELECTIONS.get(kind, Selection()).refused
@@ -93,6 +98,7 @@ class Directory:
         return Shape(kind, self.tenant.seed, always, refused, _without_keys)
 
     def count(self, kind: str) -> int:
+        """How many objects of a kind there were when the tenant was founded."""
         size = self.tenant.size
         return {
             "user": size.users, "group": size.groups, "application": size.applications, "device": size.devices,
@@ -100,20 +106,38 @@ class Directory:
             "directoryRole": min(size.directory_roles, len(ROLES)), "directoryRoleTemplate": len(ROLES),
         }[kind]  # fmt: skip
 
+    def history(self, kind: str) -> History | None:
+        return self.tenant.histories.get(kind)
+
+    def exists(self, kind: str, number: int) -> bool:
+        history = self.history(kind)
+        return history.exists(number) if history else 0 <= number < self.count(kind)
+
+    def numbers(self, kind: str) -> Sequence[int]:
+        """The numbers of the objects of a kind that aren't gone."""
+        history, founded = self.history(kind), range(self.count(kind))
+        return history.numbers(founded) if history else founded
+
     def find(self, kind: str, text: str) -> int | None:
         """The number of the object with that id; a user is also known by the principal name."""
         number = self.ids[kind].find(text)
         if number is None and kind == "user" and text.startswith("user."):
             digits = text.removeprefix("user.").split("@")[0].split("_")[0]
             number = int(digits) if digits.isdecimal() else None
-        return number if number is not None and 0 <= number < self.count(kind) else None
+        return number if number is not None and self.exists(kind, number) else None
 
-    def object(self, reference: Reference) -> Entity:
+    def founded(self, reference: Reference) -> Entity:
+        """An object as it was when the tenant was founded."""
         kind, number = reference
         return self.shapes[kind].entity(number, {"id": self.ids[kind][number], **OWN_VALUES[kind](self, number)})
 
+    def object(self, reference: Reference) -> Entity:
+        entity, history = self.founded(reference), self.history(reference[0])
+        return {**entity, **history.values.get(reference[1], {})} if history else entity
+
     def every(self, kind: str) -> Rows:
-        return Rows(range(self.count(kind)), lambda number: self.object((kind, number)))
+        rows = Rows(range(self.count(kind)), lambda number: self.founded((kind, number)))
+        return current(rows, self.history(kind))
 
     def with_keys(self, kind: str) -> Rows:
         """Applications or service principals with the bytes of their certificates."""
@@ -127,21 +151,32 @@ class Directory:
         others = [
             (kind, group % (self.count(kind) or 1)) for kind in OTHER_MEMBERS if self.count(kind) and group % 3 == 1
         ]
-        return [*(("user", user) for user in places), *others]
+        return self._by_now("members", group, [*(("user", user) for user in places), *others])
 
     def owners(self, group: int) -> Sequence[Reference]:
         """One or two users, and now and then the service principal that made the group."""
         users = {("user", (group * 5 + place) % self.tenant.size.users) for place in range(1 + group % 2)}
         made_by_app = group % 4 == 1 and self.count("servicePrincipal")
-        return [
-            *sorted(users),
-            *([("servicePrincipal", group % self.count("servicePrincipal"))] if made_by_app else ()),
-        ]
+        others = [("servicePrincipal", group % self.count("servicePrincipal"))] if made_by_app else []
+        return self._by_now("owners", group, [*sorted(users), *others])
 
     def role_members(self, role: int) -> Sequence[Reference]:
         users = {("user", (role + place) % self.tenant.size.users) for place in range(1 + role % 3)}
-        other = ("servicePrincipal", "group")[role % 2]
-        return [*sorted(users), *([(other, role % self.count(other))] if role and self.count(other) else ())]
+        kind = ("servicePrincipal", "group")[role % 2]
+        others = [(kind, role % self.count(kind))] if role and self.count(kind) else []
+        return self._by_now("role_members", role, [*sorted(users), *others])
+
+    def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
+        """Those who were there first and those who came, without those who left or are gone from the directory."""
+        changed = self.related.get((relation, number), {})
+        gone = {kind: history.gone for kind in VISIBLE_BY if (history := self.history(kind)) and history.gone}
+        if not changed and not gone:
+            return founded
+        came = [member for member, there in changed.items() if there and member not in founded]
+        return [
+            member for member in (*founded, *came)
+            if changed.get(member, True) and member[1] not in gone.get(member[0], ())
+        ]  # fmt: skip
 
     def visible(self, reference: Reference, roles: AbstractSet[str]) -> Entity:
         """A member as the app may see it: without a permission for its type, only its type and id."""
@@ -248,12 +283,19 @@ def _gone(call: Call) -> None:
         raise problem(trouble, call.segments["user"])
 
 
+def _first_request(call: Call) -> str:
+    """The request that began it all, with an empty token: https://learn.microsoft.com/graph/delta-query-overview#synchronization-reset"""
+    query = [f"{name}={quote(call.options[name], safe='')}" for name in ("$select", "$filter") if name in call.options]
+    return f"https://{call.request.host}{call.request.path}?{'&'.join([*query, '$deltatoken='])}"
+
+
 SERVICE = Service(
     "directory",
     denial=lambda call: problem("directory_denied"),
     gate=_gone,
     missing=lambda name, text: problem("user_gone", text),
     expired=lambda call: problem("page_token_expired"),
+    resync=lambda call: problem("sync_state_not_found", headers={"Location": _first_request(call)}),
     unsupported=lambda option: Problem(400, "Request_BadRequest", f"'{option}' is not supported by the service."),
     unfilterable=lambda name, kind: Problem(
         400,
@@ -312,16 +354,113 @@ def _related(relation: str, parent: str) -> Callable[[Call], Rows]:
     return rows
 
 
+class Tracked(Feed):
+    """The changes of a kind of object. With $select only those of selected properties or relations count.
+
+    https://learn.microsoft.com/graph/delta-query-overview#optional-query-parameters
+    """
+
+    def __init__(self, call: Call, kind: str, rows: Rows) -> None:
+        directory, self.kind = call.tenant.directory, kind
+        self.directory, self.selected = directory, call.selected
+        self.minimal = "return=minimal" in call.preferences
+        self.tracked = frozenset(name.split("/")[0] for name in call.selected or ())
+        base = directory.count(kind)
+        super().__init__(rows, directory.history(kind), range(base), base, wants=_by_id(call, kind))
+
+    def matters(self, change: Change) -> bool:
+        return not self.tracked or change.properties is None or not self.tracked.isdisjoint(change.properties)
+
+    def row(self, number: int, show: Show, recent: Collection[Change] | None) -> Entity:
+        """The id and what was ever set of the selected properties; of the changed ones only if that is preferred.
+
+        https://learn.microsoft.com/graph/api/user-delta#response
+        """
+        entity, values = self.rows.make(number), self.history.values.get(number, {})
+        shown = {name: value for name, value in show(entity).items() if value is not None or name in values}
+        if self.minimal and recent is not None:
+            changed = frozenset().union(*(change.properties or () for change in recent))
+            shown = {name: value for name, value in shown.items() if name in changed}
+        return {"id": entity["id"], **shown, **self._relations(number, recent)}
+
+    def _relations(self, group: int, recent: Collection[Change] | None) -> Entity:
+        """Members come without being asked for, owners when selected: all of them, or who came and who left.
+
+        https://learn.microsoft.com/graph/delta-query-groups
+        """
+        asked = ("members",) if self.selected is None else [name for name in RELATIONS if name in self.tracked]
+        found = {}
+        for name in asked if self.kind == "group" else ():
+            if recent is None:
+                people = dict.fromkeys(getattr(self.directory, name)(group), False)
+            else:
+                people = {
+                    change.member[1]: change.member[2]
+                    for change in recent
+                    if change.member and change.member[0] == name
+                }
+            if people:
+                found[f"{name}@delta"] = [self._person(member, gone) for member, gone in people.items()]
+        return found
+
+    def _person(self, member: Reference, gone: bool) -> Entity:
+        kind, number = member
+        person = {"@odata.type": f"#microsoft.graph.{kind}", "id": self.directory.ids[kind][number]}
+        return {**person, **({"@removed": {"reason": "deleted"}} if gone else {})}
+
+    def tombstone(self, change: Change, show: Show) -> Entity:
+        """`changed` means that it can be restored: https://learn.microsoft.com/graph/delta-query-overview"""
+        number = change.number
+        return {"id": self.directory.ids[self.kind][number], "@removed": {"reason": self.history.gone[number]}}
+
+
+def _by_id(call: Call, kind: str) -> Callable[[int], bool] | None:
+    """A delta query can be about some objects only: https://learn.microsoft.com/graph/api/user-delta#odata-query-parameters"""
+    text = call.options.get("$filter")
+    if not text:
+        return None
+    clauses = [ID_CLAUSE.fullmatch(clause) for clause in re.split(r"\s+or\s+", text.strip())]
+    if None in clauses:
+        raise SERVICE.unfilterable(text.split()[0], kind)
+    if len(clauses) > MOST_IDS:
+        raise problem("too_many_ids", str(MOST_IDS))
+    wanted = {call.tenant.directory.ids[kind].find(clause["id"]) for clause in clauses if clause}
+    return wanted.__contains__
+
+
+def _stale(entity: Entity) -> Entity:
+    """An object as an earlier page of a round may still show it; the later one counts."""
+    return {**entity, "displayName": f"Old {entity['displayName']}"}
+
+
+def _tracked(kind: str, rows: Callable[[Call], Rows]) -> Tracking:
+    def feed(call: Call) -> Feed:
+        for name in UNTRACKED.get(kind, ()):
+            if name in (call.selected or ()):
+                raise problem("not_in_a_delta", name)
+        return Tracked(call, kind, rows(call))
+
+    return Tracking(
+        feed,
+        lifetime=lambda traits: traits.delta_token_seconds,
+        repeats=lambda traits: traits.repeat_directory_objects,
+        stale=_stale,
+    )
+
+
+RELATIONS = ("members", "owners")
+ID_CLAUSE = re.compile(r"\(?id\s+eq\s+'(?P<id>[^']*)'\)?")
+MOST_IDS = 50
+# Observed: https://github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189
+UNTRACKED = {"user": ("signInActivity",)}
 PAGED = partial(Listing, service=SERVICE, paging=Paging(100, 999))
 BY_NAME = {"displayName": "asc desc"}
 OPTIONS = "$select $top $filter $orderby $count $search $expand"
 RELATION_OPTIONS = "$select $top $filter $count $search"
 # Directory roles and their members come in one page: https://learn.microsoft.com/graph/paging
 ROLES_LISTED = partial(Listing, service=SERVICE, permissions=ROLE_READ, options="$select $expand")
-# https://learn.microsoft.com/graph/delta-query-overview
-TRACKED = partial(
-    Listing, service=SERVICE, paging=Paging(100), options="$select $filter", filters={"id": "eq in"}, delta=True
-)
+# No $top, no $orderby, no $expand: https://learn.microsoft.com/graph/delta-query-overview#optional-query-parameters
+TRACKED = partial(Listing, service=SERVICE, paging=Paging(100), options="$select $filter")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     PAGED(
@@ -357,14 +496,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ROLES_LISTED("/directoryRoles", type="directoryRole", rows=_every("directoryRole")),
     ROLES_LISTED("/directoryRoleTemplates", type="directoryRoleTemplate", rows=_every("directoryRoleTemplate")),
     ROLES_LISTED("/directoryRoles/{role}/members", rows=_related("role_members", "role")),
-    TRACKED("/users/delta", permissions=USER_READ, type="user", rows=_every("user")),
-    TRACKED("/groups/delta", permissions=GROUP_READ, type="group", rows=_every("group")),
-    TRACKED("/applications/delta", permissions=APPLICATION_READ, type="application", rows=_every("application")),
+    TRACKED("/users/delta", permissions=USER_READ, type="user", tracking=_tracked("user", _every("user"))),
+    TRACKED("/groups/delta", permissions=GROUP_READ, type="group", tracking=_tracked("group", _every("group"))),
+    TRACKED(
+        "/applications/delta", permissions=APPLICATION_READ, type="application",
+        tracking=_tracked("application", _certified("application")),
+    ),
     TRACKED(
         "/servicePrincipals/delta", permissions=APPLICATION_READ, type="servicePrincipal",
-        rows=_every("servicePrincipal"),
+        tracking=_tracked("servicePrincipal", _certified("servicePrincipal")),
     ),
-    TRACKED("/directoryRoles/delta", permissions=ROLE_READ, type="directoryRole", rows=_every("directoryRole")),
+    TRACKED(
+        "/directoryRoles/delta", permissions=ROLE_READ, type="directoryRole",
+        tracking=_tracked("directoryRole", _every("directoryRole")),
+    ),
     Single("/users/{user}", SERVICE, USER_READ, "user", entity=_named("user")),
     Single("/groups/{group}", SERVICE, GROUP_READ, "group", entity=_named("group")),
 )  # fmt: skip

@@ -15,7 +15,8 @@ from .shapes import Entity
 from .wire import Request
 
 if TYPE_CHECKING:
-    from .tenant import Tenant
+    from .delta import Feed
+    from .tenant import Tenant, Traits
 
 ANNOTATIONS = ("@odata.type", "@odata.etag")
 
@@ -79,6 +80,7 @@ class Service:
     gate: Callable[[Call], None] = lambda call: None
     missing: Callable[[str, str], Problem] = lambda name, text: Problem(404, "ResourceNotFound", f"No {name} '{text}'.")
     expired: Callable[[Call], Problem] = lambda call: problem("sync_state_not_found")
+    resync: Callable[[Call], Problem] = lambda call: problem("sync_state_not_found")
     unsupported: Callable[[str], Problem] = lambda option: problem("option_unsupported", option)
     unfilterable: Callable[[str, str], Problem] = lambda name, kind: problem("filter_unsupported", name)
     oversized: Callable[[int, int], Problem] = lambda top, most: Problem(
@@ -113,6 +115,25 @@ class Single(Endpoint):
 
 
 @dataclass(frozen=True)
+class Tracking:
+    """How a collection tells what has changed in it.
+
+    Tokens of one that `encodes` carry the query of the first request, and its links nothing else. `latest` says whether
+    that word stands for a token, `takes_moments` whether a timestamp does. https://learn.microsoft.com/graph/delta-query-overview#state-tokens
+    """
+
+    feed: Callable[[Call], Feed]
+    page_token: str = "$skiptoken"
+    token: str = "$deltatoken"
+    encodes: bool = True
+    latest: bool = True
+    takes_moments: bool = False
+    lifetime: Callable[[Traits], float] = lambda traits: float("inf")
+    repeats: Callable[[Traits], bool] = lambda traits: False
+    stale: Callable[[Entity], Entity] = lambda entity: entity
+
+
+@dataclass(frozen=True)
 class Listing(Endpoint):
     """A path that answers with a collection. `options`, `filters` and `orders` hold what Graph takes, as words."""
 
@@ -124,10 +145,16 @@ class Listing(Endpoint):
     arrange: Callable[[Call, Listing, Rows], Rows] | None = None
     basic: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     counted: bool = False
-    delta: bool = False
-    page_token: str = "$skiptoken"
-    delta_token: str = "$deltatoken"
-    repeats: Callable[[Entity], Entity] | None = None
+    tracking: Tracking | None = None
+
+    @property
+    def page_token(self) -> str:
+        return self.tracking.page_token if self.tracking else "$skiptoken"
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The parameters that hold tokens."""
+        return (self.page_token, self.tracking.token) if self.tracking else (self.page_token,)
 
 
 @dataclass

@@ -5,13 +5,17 @@ https://learn.microsoft.com/graph/onedrive-concept-overview
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Single, words
-from .problems import problem
+from .delta import Feed, Show
+from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Single, Tracking, words
+from .filters import Moment
+from .history import Change, History, current
+from .problems import Problem, problem
 from .rows import Rows
 from .shapes import EPOCH, VARIANTS, Entity, Shape, hexadecimal, moment
 
@@ -74,7 +78,8 @@ class Files:
         if owner not in OWNERS or number is None:
             return None
         drive = (owner, number >> 8, number & 0xFF)
-        return drive if drive in self.drives(owner, drive[1]).ascending else None
+        there = owner not in ("user", "group") or self.tenant.directory.exists(owner, drive[1])
+        return drive if there and drive in self.drives(owner, drive[1]).ascending else None
 
     def drive(self, drive: Drive) -> Entity:
         owner, number, place = drive
@@ -87,48 +92,69 @@ class Files:
         }
         return self.drive_shape.entity(number + place, own)
 
+    def history(self, drive: Drive) -> History | None:
+        return self.tenant.histories.get(drive)
+
     def items(self, drive: Drive) -> Rows:
         """Everything in a drive, flat: the root, then folders and files, parents before children."""
-        return Rows(range(self.tenant.size.items_per_drive), lambda number: self.item(drive, number))
+        history = self.history(drive)
+        moved = history.folders if history else {}
+        rows = Rows(range(self.tenant.size.items_per_drive), lambda number: self.item(drive, number, moved))
+        return current(rows, history)
 
     def children(self, drive: Drive) -> Rows:
         everything = self.items(drive)
-        return everything.over([number for number in everything.ascending if number and not parent(number)])
+        return everything.over([n for n in everything.ascending if n and not self.parent(drive, n)])
 
-    def item(self, drive: Drive, number: int) -> Entity:
-        is_folder, (name, facets) = number % FOLDER_EVERY == 1, FILES[number % VARIANTS]
+    def parent(self, drive: Drive, number: int) -> int:
+        """The folder an item is in."""
+        history = self.history(drive)
+        return history.folders.get(number, parent(number)) if history else parent(number)
+
+    def find_item(self, drive: Drive, text: str) -> int | None:
+        history, number = self.history(drive), hexadecimal(text[-8:], 8)
+        if number is None or text != self.item_id(drive, number):
+            return None
+        there = history.exists(number) if history else number < self.tenant.size.items_per_drive
+        return number if there else None
+
+    def item(self, drive: Drive, number: int, moved: Mapping[int, int]) -> Entity:
+        """An item as it was at first, in the folder it's in by now."""
+        name, facets = FILES[number % VARIANTS]
         own: Entity = {
-            "id": self._item_id(drive, number),
-            "name": f"Folder {number}" if is_folder else f"{number} {name}" if number else "root",
+            "id": self.item_id(drive, number),
+            "name": f"Folder {number}" if is_folder(number) else f"{number} {name}" if number else "root",
             "createdDateTime": moment(EPOCH),
-            "lastModifiedDateTime": moment(EPOCH + timedelta(minutes=number)),
-            "eTag": f'"{{{self._item_id(drive, number)}}},2"',
+            "lastModifiedDateTime": moment(_modified(number)),
+            "eTag": f'"{{{self.item_id(drive, number)}}},2"',
             "size": number * 1021 if number % 9 else 3 * 2**31 + number,
-            "webUrl": f"{HOST}/items/{self._item_id(drive, number)}",
+            "webUrl": f"{HOST}/items/{self.item_id(drive, number)}",
         }
         if number:
-            above = {
-                "driveId": self.drive_id(drive),
-                "id": self._item_id(drive, parent(number)),
-                "path": "/drive/root:",
-            }
-            own["parentReference"] = {"driveType": "business", **above}
-        if number and not is_folder and "file" in facets:
+            own["parentReference"] = self.reference(drive, moved.get(number, parent(number))) | {"path": "/drive/root:"}
+        if number and not is_folder(number) and "file" in facets:
             own["@microsoft.graph.downloadUrl"] = (
                 f"{HOST}/_layouts/15/download.aspx?UniqueId={own['id']}&tempauth=v1.eyJ"
             )
-        shape = self.folder_shape if is_folder else self.file_shape if number else self.root_shape
+        shape = self.folder_shape if is_folder(number) else self.file_shape if number else self.root_shape
         return shape.entity(number, own)
 
-    def _item_id(self, drive: Drive, number: int) -> str:
+    def reference(self, drive: Drive, folder: int) -> Entity:
+        return {"driveType": "business", "driveId": self.drive_id(drive), "id": self.item_id(drive, folder)}
+
+    def item_id(self, drive: Drive, number: int) -> str:
         owner, owned, place = drive
         return f"01{self.tenant.mark.upper()}{owner[0].upper()}{owned:06X}{place:X}{number:08X}"
 
     def sites(self) -> Rows:
         """The root site, groups' and other sites, and OneDrives: https://learn.microsoft.com/graph/api/site-getallsites"""
         size, without = self.tenant.size, self.tenant.trouble["onedrive"]
-        counts = {"root": 1, "group": size.microsoft365_groups, "site": size.other_sites, "user": size.users}
-        every = [(owner, number) for owner, count in counts.items() for number in range(count)]
+        directory = self.tenant.directory
+        groups = [group for group in directory.numbers("group") if group < size.microsoft365_groups]
+        numbers = {
+            "root": range(1), "group": groups, "site": range(size.other_sites), "user": directory.numbers("user"),
+        }  # fmt: skip
+        every = [(owner, number) for owner, places in numbers.items() for number in places]
         return Rows([site for site in every if site[0] != "user" or site[1] not in without], self._site)
 
     def _site(self, site: tuple[str, int]) -> Entity:
@@ -147,6 +173,14 @@ class Files:
         return ("root", 0) if text == "root" else (owner, int(number)) if known else None
 
 
+def is_folder(number: int) -> bool:
+    return number % FOLDER_EVERY == 1
+
+
+def _modified(number: int) -> datetime:
+    return EPOCH + timedelta(minutes=number)
+
+
 def parent(number: int) -> int:
     """Every fourth item is a folder, inside an earlier folder; the three after it are files in it."""
     folder, file = divmod(number - 1, FOLDER_EVERY)
@@ -163,6 +197,45 @@ def stale(item: Entity) -> Entity:
     https://learn.microsoft.com/graph/api/driveitem-delta
     """
     return item | {"name": f"old {item['name']}", "eTag": item["eTag"].replace(",2", ",1"), "size": 0}
+
+
+class Tracked(Feed):
+    """The changes of a drive. The folders above a changed item come along with it, and deleted items keep little.
+
+    https://learn.microsoft.com/graph/api/driveitem-delta
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.files, self.drive = call.tenant.files, _drive(call)
+        self.alone = "deltaexcludeparent" in call.request.headers
+        base = call.tenant.size.items_per_drive
+        super().__init__(self.files.items(self.drive), self.files.history(self.drive), range(base), base)
+
+    def before(self, moment: Moment) -> int:
+        """The moment itself counts as after it."""
+        first = bisect_left(self.founded, moment, key=lambda number: Moment.of(_modified(number).timestamp()))
+        if first < self.base:
+            return first - self.base - 1
+        return bisect_left(self.history.changes, moment, key=lambda change: Moment.of(change.when))
+
+    def tombstone(self, change: Change, show: Show) -> Entity:
+        kind = "folder" if is_folder(change.number) else "file"
+        above = self.files.reference(self.drive, self.files.parent(self.drive, change.number))
+        return show(
+            {
+                "id": self.files.item_id(self.drive, change.number),
+                "parentReference": above,
+                kind: {},
+                "deleted": {"state": "deleted"},
+            }
+        )
+
+    def above(self, number: int) -> Iterable[int]:
+        chain: list[int] = []
+        while number and not self.alone:
+            number = self.files.parent(self.drive, number)
+            chain.insert(0, number)
+        return chain
 
 
 # --- How SharePoint answers ---
@@ -195,14 +268,19 @@ def _licensed(call: Call) -> None:
         raise problem("group_without_site")
 
 
+def _resync(call: Call) -> Problem:
+    """The way to a fresh start: https://learn.microsoft.com/graph/api/driveitem-delta#example-2-last-page-in-a-set"""
+    location = f"https://{call.request.host}{call.request.path}?token="
+    return problem("resync_required", headers={"Location": location})
+
+
 SERVICE = Service(
     "files",
     denial=lambda call: problem("files_denied"),
     gate=_licensed,
     missing=lambda name, text: problem("onedrive_missing" if name == "user" else "onedrive_item_not_found", text),
-    expired=lambda call: problem(
-        "resync_required", headers={"Location": f"https://{call.request.host}{call.request.path}?token="}
-    ),
+    expired=_resync,
+    resync=_resync,
 )
 FILES_READ = words("Files.Read.All Files.ReadWrite.All Sites.Read.All Sites.ReadWrite.All")
 SITES_READ = words("Sites.Read.All Sites.ReadWrite.All Sites.FullControl.All")
@@ -212,10 +290,11 @@ LISTED = partial(
 )  # fmt: skip
 DRIVES = partial(LISTED, type="drive", rows=lambda call: call.tenant.files.drives(*_owner(call)))
 # All items of a drive, flat; the last page has a deltaLink: https://learn.microsoft.com/graph/api/driveitem-delta
-DELTA = partial(
-    LISTED, type="driveItem", rows=lambda call: call.tenant.files.items(_drive(call)), options="$select $top $expand",
-    delta=True, page_token="token", delta_token="token", repeats=stale,
+CHANGES = Tracking(
+    Tracked, page_token="token", token="token", encodes=False, takes_moments=True, stale=stale,
+    repeats=lambda traits: traits.repeat_drive_items,
 )  # fmt: skip
+DELTA = partial(LISTED, type="driveItem", options="$select $top $expand", tracking=CHANGES)
 CHILDREN = partial(LISTED, type="driveItem", rows=lambda call: call.tenant.files.children(_drive(call)))
 DRIVE: Any = partial(
     Single,

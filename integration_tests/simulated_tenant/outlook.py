@@ -5,21 +5,25 @@ https://learn.microsoft.com/graph/outlook-mail-concept-overview
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from .delta import Feed, Show
 from .directory import GIVEN, SURNAMES
-from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, words
+from .endpoint import Call, Endpoint, Listing, Paging, Selection, Service, Tracking, words
 from .filters import arrange, conditions
+from .history import Change, History, current
 from .problems import problem
 from .rows import Rows
-from .shapes import EPOCH, TEXTS, Entity, Shape, fragment, moment
+from .shapes import EPOCH, TEXTS, Entity, Shape, fragment, hexadecimal, moment
 
 if TYPE_CHECKING:
     from .tenant import Tenant
 
+ORDINARY, IMMUTABLE = "AAMkAGI2TG93AAA", "AAkALgAAAAAAHYQ"
+MODIFIED = ("createdDateTime", "lastModifiedDateTime")
 MAIL_FOLDERS = ("Inbox", "Sent Items", "Archive", "Deleted Items")
 FOLDER_DEPTH = 3
 TEXT_BODY = {"body": fragment({"contentType": "text", "content": "The body as plain text.\r\n"})}
@@ -44,37 +48,102 @@ class Outlook:
         self.folder_shape = Shape("contactFolder", tenant.seed)
         self.mail_folder_shape = Shape("mailFolder", tenant.seed)
 
-    def _id(self, kind: str, user: int, number: int, form: str = "AAMkAGI2TG93AAA") -> str:
-        return f"{form}{self.tenant.mark}{kind}_{user:06x}-{number:08x}AAA="
+    def _id(self, kind: str, user: int, number: int, form: str = ORDINARY, moves: int = 0) -> str:
+        return f"{form}{self.tenant.mark}{kind}_{user:06x}-{number:08x}{f'{moves:03x}' if moves else 'AAA'}="
 
-    def _item(self, kind: str, user: int, number: int, immutable: bool) -> Entity:
-        """The ids of an item; with the immutable form asked for, another string.
+    def item_id(self, kind: str, user: int, number: int, immutable: bool, moves: int = 0) -> str:
+        """The id of a message, event or contact: in the ordinary form it's another one after each move.
 
         https://learn.microsoft.com/graph/outlook-immutable-id
         """
-        key = f"CQAAABYAAAB{user:x}/{number:x}+"
-        identifier = self._id(kind, user, number, "AAkALgAAAAAAHYQ") if immutable else self._id(kind, user, number)
-        return {"@odata.etag": f'W/"{key}"', "id": identifier, "changeKey": key}
+        form, moved = (IMMUTABLE, 0) if immutable else (ORDINARY, moves)
+        return self._id(kind, user, number, form, moved)
+
+    def find_item(self, kind: str, user: int, text: str) -> int | None:
+        """The number of a message (m), event (e) or contact (c) from its id in either form."""
+        history, number = self.history(kind, user), hexadecimal(text[-12:-4], 8)
+        if number is None or not (history.exists(number) if history else number < self.founded(kind)):
+            return None
+        moves = history.moves[number] if history else 0
+        ids = (self.item_id(kind, user, number, immutable, moves) for immutable in (False, True))
+        return number if text in ids else None
+
+    def history(self, kind: str, user: int) -> History | None:
+        return self.tenant.histories.get((kind, user))
+
+    def founded(self, kind: str) -> int:
+        """How many messages, events or contacts a mailbox held when the tenant was founded."""
+        size = self.tenant.size
+        contacts = len(self.folders()) * size.contacts_per_folder
+        return {"m": size.messages_per_user, "e": size.events_per_user, "c": contacts}[kind]
+
+    def places(self, kind: str, folder: int | None) -> range:
+        """The numbers of the items that were in a folder first, or in all of them."""
+        total, size = self.founded(kind), self.tenant.size.contacts_per_folder
+        if folder is None:
+            return range(total)
+        return range(folder, total, len(MAIL_FOLDERS)) if kind == "m" else range(folder * size, (folder + 1) * size)
+
+    def folder_of(self, kind: str, user: int, number: int) -> int | None:
+        """The folder an item is in; events have none."""
+        if kind == "e":
+            return None
+        history, size = self.history(kind, user), self.tenant.size.contacts_per_folder
+        moved = history.folders.get(number) if history else None
+        return moved if moved is not None else number % len(MAIL_FOLDERS) if kind == "m" else number // size
+
+    def folder_count(self, kind: str) -> int:
+        return len(MAIL_FOLDERS) if kind == "m" else len(self.folders())
+
+    def folder_id(self, kind: str, user: int, folder: int) -> str:
+        """The id of a folder for messages or for contacts."""
+        return self._id({"m": "f", "c": "d"}[kind], user, folder)
+
+    def _items(
+        self,
+        kind: str,
+        user: int,
+        own: Callable[[int], Entity],
+        shape: Shape,
+        immutable: bool,
+        times: tuple[str, ...],
+        folder: int | None = None,
+    ) -> Rows:
+        """A mailbox's items of a kind, or those of one folder, as they are by now."""
+        history = self.history(kind, user)
+        moves = history.moves if history else {}
+
+        def make(number: int) -> Entity:
+            key = f"CQAAABYAAAB{user:x}/{number:x}+"
+            return shape.entity(
+                number,
+                {
+                    "@odata.etag": f'W/"{key}"',
+                    "id": self.item_id(kind, user, number, immutable, moves.get(number, 0)),
+                    "changeKey": key,
+                    **own(number),
+                },
+            )
+
+        newest_first = kind == "m"
+        return current(Rows(self.places(kind, folder), make, times, newest_first), history, folder)
 
     def messages(self, user: int, immutable: bool = False, text: bool = False, folder: int | None = None) -> Rows:
         """All messages of a mailbox, or of one folder, newest first: https://learn.microsoft.com/graph/api/user-list-messages"""
-        total = self.tenant.size.messages_per_user
-        numbers = range(total) if folder is None else range(folder, total, len(MAIL_FOLDERS))
         body = TEXT_BODY if text else {}
         folders = [self._id("f", user, place) for place in range(len(MAIL_FOLDERS))]
 
-        def make(number: int) -> Entity:
-            own = {
-                **self._item("m", user, number, immutable),
+        def own(number: int) -> Entity:
+            return {
                 **_mail_times(number),
                 "subject": f"{TEXTS[number % len(TEXTS)]} {number} for user {user}",
                 "internetMessageId": f"<{user}.{number}@contoso.com>",
                 "conversationId": f"AAQkAGI2{self.tenant.mark}{user:06x}{number // 3:08x}=",
                 "parentFolderId": folders[number % len(MAIL_FOLDERS)],
+                **body,
             }
-            return self.message_shape.entity(number, own | body)
 
-        return Rows(numbers, make, tuple(_mail_times(0)), newest_first=True)
+        return self._items("m", user, own, self.message_shape, immutable, tuple(_mail_times(0)), folder)
 
     def mail_folders(self, user: int) -> Rows:
         def make(number: int) -> Entity:
@@ -86,18 +155,18 @@ class Outlook:
 
     def events(self, user: int, immutable: bool = False, text: bool = False) -> Rows:
         """Single events and the masters of series, no occurrences: https://learn.microsoft.com/graph/api/user-list-events"""
+        body = TEXT_BODY if text else {}
 
-        def make(number: int) -> Entity:
-            own = {
-                **self._item("e", user, number, immutable),
+        def own(number: int) -> Entity:
+            return {
                 **_event_times(number),
                 "subject": f"Meeting {number} of user {user}",
                 "calendar@odata.associationLink": f"https://graph.microsoft.com/v1.0/users('{user}')/calendar/$ref",
                 "iCalUId": f"040000008200E00074C5B7101A82E008{user:08X}{number:08X}",
+                **body,
             }
-            return self.event_shape.entity(number, own | (TEXT_BODY if text else {}))
 
-        return Rows(range(self.tenant.size.events_per_user), make, ("createdDateTime", "lastModifiedDateTime"))
+        return self._items("e", user, own, self.event_shape, immutable, MODIFIED)
 
     def folders(self) -> range:
         """The contact folders of a mailbox: the default one, and chains of folders three deep below it."""
@@ -120,20 +189,17 @@ class Outlook:
 
     def contacts(self, user: int, folder: int = 0, immutable: bool = False) -> Rows:
         """The contacts of one folder, its child folders not included: https://learn.microsoft.com/graph/api/user-list-contacts"""
-        count = self.tenant.size.contacts_per_folder
 
-        def make(number: int) -> Entity:
+        def own(number: int) -> Entity:
             given, surname = GIVEN[number % len(GIVEN)], SURNAMES[(number + user) % len(SURNAMES)]
-            own = {
-                **self._item("c", user, number, immutable),
+            return {
                 "createdDateTime": moment(EPOCH + timedelta(days=number)),
                 "lastModifiedDateTime": moment(EPOCH + timedelta(days=number, hours=1)),
                 "displayName": f"{given} {surname}",
                 "parentFolderId": self._id("d", user, folder),
             }
-            return self.contact_shape.entity(number, own)
 
-        return Rows(range(folder * count, (folder + 1) * count), make)
+        return self._items("c", user, own, self.contact_shape, immutable, MODIFIED, folder)
 
     def find_folder(self, kind: str, user: int, text: str) -> int | None:
         """The number of a contact folder (d) or mail folder (f) from its id or its well-known name."""
@@ -215,6 +281,49 @@ def _contacts(call: Call) -> Rows:
     return call.tenant.outlook.contacts(call.ids["user"], call.ids.get("contactFolder", 0), call.immutable_ids)
 
 
+class Tracked(Feed):
+    """The changes in one folder. What is moved away is gone from it, and in the ordinary form so is its id.
+
+    https://learn.microsoft.com/graph/delta-query-messages
+    """
+
+    def __init__(self, call: Call, kind: str, rows: Rows) -> None:
+        user, folder = call.ids["user"], call.ids["mailFolder" if kind == "m" else "contactFolder"]
+        outlook, self.kind, self.user, self.immutable = call.tenant.outlook, kind, user, call.immutable_ids
+        self.outlook, self.type = outlook, call.endpoint.type
+        clauses = conditions(call.options.get("$filter", ""))
+        for clause in clauses:
+            if clause.property != "receivedDateTime" or clause.operator not in ("ge", "gt"):
+                raise problem("filter_unsupported", clause.property)
+
+        def meets(number: int) -> bool:
+            return all(clause.holds(rows.make(number)) for clause in clauses)
+
+        places, base = outlook.places(kind, folder), outlook.founded(kind)
+        super().__init__(rows, outlook.history(kind, user), places, base, folder, meets if clauses else None)
+
+    def row(self, number: int, show: Show, recent: Collection[Change] | None) -> Entity:
+        """The id comes whatever is selected."""
+        entity = self.rows.make(number)
+        return {"id": entity["id"], **show(entity)}
+
+    def tombstone(self, change: Change, show: Show) -> Entity:
+        identifier = self.outlook.item_id(self.kind, self.user, change.number, self.immutable, change.moves)
+        return {"@odata.type": f"#microsoft.graph.{self.type}", "id": identifier, "@removed": {"reason": "deleted"}}
+
+
+def _tracked(kind: str, rows: Callable[[Call], Rows]) -> Tracking:
+    """`latest` is no token of Outlook's."""
+    return Tracking(lambda call: Tracked(call, kind, rows(call)), latest=False)
+
+
+def _if_filterable(call: Call, listing: Listing, rows: Rows) -> Rows:
+    """Whether contacts can be filtered by their last change is not documented."""
+    if "$filter" in call.options and not call.tenant.traits.contacts_by_time:
+        raise problem("contact_filter_refused")
+    return _sorted_by_what_is_filtered(call, listing, rows)
+
+
 def _folders(call: Call) -> Rows:
     return call.tenant.outlook.child_folders(call.ids["user"], call.ids.get("contactFolder", 0))
 
@@ -236,13 +345,20 @@ MESSAGES = partial(
 )  # fmt: skip
 # Sizes above the maximum are taken for it: no refusal is on record.
 ITEMS = partial(MAILBOX, paging=Paging(10, 1000, caps=True, by_preference=True))
-CONTACTS = partial(ITEMS, permissions=words("Contacts.Read Contacts.ReadWrite"), type="contact", rows=_contacts)
-FOLDERS = partial(CONTACTS, type="contactFolder", rows=_folders)
+CONTACT_READ = words("Contacts.Read Contacts.ReadWrite")
+CONTACTS = partial(
+    ITEMS, permissions=CONTACT_READ, type="contact", rows=_contacts, arrange=_if_filterable,
+    filters={"lastModifiedDateTime": "eq ge gt le lt"}, orders={"lastModifiedDateTime": "asc desc"},
+)  # fmt: skip
+FOLDERS = partial(ITEMS, permissions=CONTACT_READ, type="contactFolder", rows=_folders)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     MESSAGES("/users/{user}/messages"),
     MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages"),
-    MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages/delta", options="$select", delta=True),
+    MESSAGES(
+        "/users/{user}/mailFolders/{mailFolder}/messages/delta", options="$select $filter",
+        tracking=_tracked("m", _messages),
+    ),
     MAILBOX(
         "/users/{user}/mailFolders", permissions=("Mail.ReadBasic.All", *MAIL_READ), type="mailFolder",
         rows=lambda call: call.tenant.outlook.mail_folders(call.ids["user"]),
@@ -253,7 +369,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     CONTACTS("/users/{user}/contacts"),
     CONTACTS("/users/{user}/contactFolders/{contactFolder}/contacts"),
-    CONTACTS("/users/{user}/contactFolders/{contactFolder}/contacts/delta", options="$select", delta=True),
+    CONTACTS(
+        "/users/{user}/contactFolders/{contactFolder}/contacts/delta", options="$select",
+        tracking=_tracked("c", _contacts),
+    ),
     FOLDERS("/users/{user}/contactFolders"),
     FOLDERS("/users/{user}/contactFolders/{contactFolder}/childFolders"),
 )  # fmt: skip

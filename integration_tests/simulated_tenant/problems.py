@@ -64,6 +64,10 @@ token_altered           400 BadRequest The {id} is not one that was issued for t
 page_token_expired      400 Directory_ExpiredPageToken The specified page token value has expired and can no longer be included in your request.
 page_token_not_found    400 DirectoryPageTokenNotFoundException The specified page token was not found.
 sync_state_not_found    410 syncStateNotFound The sync state generation is not found; the continuation token is no longer valid.
+timestamp_token_refused 400 invalidRequest The provided token is not valid: a timestamp is not supported here.
+contact_filter_refused  400 ErrorInvalidUrlQueryFilter The query filter contains one or more invalid nodes.
+not_in_a_delta          400 BadRequest Invalid request for delta query: for this entity set, $expand/$select is not supported for the following properties: {id}
+too_many_ids            400 Request_UnsupportedQuery Too many ids: a delta query can be about {id} objects at most.
 no_such_segment         400 BadRequest Resource not found for the segment '{id}'.
 no_such_version         400 BadRequest Invalid version: only v1.0 is simulated.
 method_not_allowed      405 Request_BadRequest Specified HTTP method is not allowed for the request target.

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 import orjson
 
-from . import audit, directory, files, outlook, teams
+from . import audit, delta, directory, files, outlook, teams
 from .endpoint import Call, Endpoint, Listing, Selection, Single, words
 from .filters import arrange
-from .paging import page, page_size
+from .paging import page, page_size, place
 from .problems import problem
 from .shapes import Entity
 from .signin import roles
@@ -98,23 +98,26 @@ def _single(call: Call, endpoint: Single) -> Entity:
 
 def _listing(call: Call, listing: Endpoint) -> dict[str, Any]:
     assert isinstance(listing, Listing)
-    call.check_options((*listing.options.split(), listing.page_token, listing.delta_token))
+    call.check_options((*listing.options.split(), *listing.tokens))
+    here = place(call, listing)
     size = page_size(call, listing)
     if listing.type == "user" and "signInActivity" in (call.selected or ()):
         size = min(size, directory.MOST_WITH_SIGN_IN_ACTIVITY)
-    rows = (listing.arrange or arrange)(call, listing, listing.rows(call))
-    show = _shown(call)
-    found = page(call, listing, rows, size)
+    if listing.tracking:
+        found = delta.page(call, listing, listing.tracking, here, size, _shown(call))
+    else:
+        rows = (listing.arrange or arrange)(call, listing, listing.rows(call))
+        found = page(call, listing, rows, here, size, _shown(call))
     body: dict[str, Any] = {"@odata.context": _context(call)}
     can_count = call.advanced or not listing.service.advanced_queries
     if listing.counted:
         body["@odata.count"] = len(found.items)
-    elif found.first and can_count and call.options.get("$count") == "true":
-        body["@odata.count"] = len(rows)
-    if call.selected is None and found.first:
+    elif here.page == 0 and can_count and call.options.get("$count") == "true":
+        body["@odata.count"] = found.total
+    if call.selected is None and here.page == 0:
         body["@microsoft.graph.tips"] = TIP
     links = {"@odata.nextLink": found.next_link, "@odata.deltaLink": found.delta_link}
-    return body | {name: link for name, link in links.items() if link} | {"value": [show(item) for item in found.items]}
+    return body | {name: link for name, link in links.items() if link} | {"value": found.items}
 
 
 def _context(call: Call) -> str:

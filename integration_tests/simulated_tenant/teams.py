@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .endpoint import Call, Endpoint, Listing, Paging, Service, words
 from .filters import Condition, conditions
+from .history import History, current
 from .problems import Problem, problem
 from .rows import Rows
 from .shapes import EPOCH, Entity, Shape, hexadecimal, moment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STRIDE = 17
 MOST_IN_A_CHAT = 5
 MESSAGE_GAP = timedelta(minutes=10)
+EMPTIED = {"body": {"contentType": "html", "content": ""}}
 
 
 class Teams:
@@ -34,11 +36,16 @@ class Teams:
         self.member_shape = Shape("aadUserConversationMember", tenant.seed, {"tenantId": tenant.tenant_id})
         self.chat_shape = Shape("chat", tenant.seed, {"tenantId": tenant.tenant_id})
         in_a_chat = {"channelIdentity": None, "replyToId": None}
+        self.new_chats: dict[int, Sequence[int]] = {}
         self.message_shape = Shape("chatMessage", tenant.seed, in_a_chat, adjust=_with_sender)
+
+    def teams(self) -> list[int]:
+        """The groups that are marked as teams, provisioned or not."""
+        return [group for group in self.tenant.directory.numbers("group") if group < self.tenant.size.teams]
 
     def provisioned(self) -> Rows:
         """The teams that exist, with little but their names: https://learn.microsoft.com/graph/api/teams-list"""
-        teams = [team for team in range(self.tenant.size.teams) if team not in self.tenant.trouble["team"]]
+        teams = [team for team in self.teams() if team not in self.tenant.trouble["team"]]
         shown = ("id", "displayName", "description", "visibility")
         return Rows(teams, lambda team: {name: self.tenant.directory.object(("group", team))[name] for name in shown})
 
@@ -76,6 +83,8 @@ class Teams:
 
     def participants(self, chat: int) -> Sequence[int]:
         """The two to five users in a chat. Guests, who are numbered in one run, don't chat."""
+        if chat in self.new_chats:
+            return self.new_chats[chat]
         guests, people = self.tenant.size.guest_numbers, self.tenant.size.people
         places = {(chat + STRIDE * step) % people for step in range(2 + chat % (MOST_IN_A_CHAT - 1))}
         return sorted(place if place < guests.start else place + len(guests) for place in places)
@@ -87,16 +96,21 @@ class Teams:
         near = (
             chat for step in range(MOST_IN_A_CHAT) for chat in range((place - STRIDE * step) % people, count, people)
         )
-        return [] if user in guests else sorted({chat for chat in near if user in self.participants(chat)})
+        found = set() if user in guests else {chat for chat in near if user in self.participants(chat)}
+        return sorted(found | {chat for chat, people in self.new_chats.items() if user in people})
 
     def chat_id(self, chat: int) -> str:
         return f"19:{self.tenant.mark}{chat:012x}@thread.v2"
 
     def find_chat(self, text: str) -> int | None:
         chat = hexadecimal(text.removeprefix(f"19:{self.tenant.mark}").removesuffix("@thread.v2"), 12)
-        return chat if chat is not None and chat < self.tenant.size.chats else None
+        history = self.tenant.histories.get("chat")
+        there = chat is not None and (history.exists(chat) if history else chat < self.tenant.size.chats)
+        return chat if there else None
 
     def chat(self, chat: int) -> Entity:
+        history = self.tenant.histories.get("chat")
+        values = history.values.get(chat, {}) if history else {}
         kind = "oneOnOne" if chat % 4 == 0 else ("group", "meeting")[chat % 5 == 1]
         created = EPOCH + timedelta(hours=chat % 4096)
         own = {
@@ -106,19 +120,36 @@ class Teams:
             "createdDateTime": moment(created),
             "lastUpdatedDateTime": moment(created + timedelta(minutes=5)),
         }
-        return self.chat_shape.entity(chat, own if kind == "meeting" else own | {"onlineMeetingInfo": None})
+        meeting = {} if kind == "meeting" else {"onlineMeetingInfo": None}
+        return self.chat_shape.entity(chat, {**own, **meeting, **values})
 
     def chats(self, user: int) -> Rows:
         return Rows(self.chats_of(user), self.chat, newest_first=True)
 
-    def messages(self, chat: int) -> Rows:
-        """A chat's messages, the last modified first; every seventh chat is empty."""
+    def history(self, chat: int) -> History | None:
+        return self.tenant.histories.get(("chatMessage", chat))
+
+    def founded(self, chat: int) -> int:
+        """How many messages a chat held when the tenant was founded, or it was; every seventh is empty."""
         size = self.tenant.size
-        count = size.messages_in_longest_chat if chat == 0 else 0 if chat % 7 == 6 else size.messages_per_chat
-        return Rows(range(count), lambda place: self.message(chat, place), ("lastModifiedDateTime",), newest_first=True)
+        return size.messages_in_longest_chat if chat == 0 else 0 if chat % 7 == 6 else size.messages_per_chat
+
+    def messages(self, chat: int) -> Rows:
+        """A chat's messages, the last modified first."""
+        places = range(self.founded(chat))
+        rows = Rows(places, lambda place: self.message(chat, place), ("lastModifiedDateTime",), newest_first=True)
+        return current(rows, self.history(chat)).ordered("lastModifiedDateTime", descending=True)
+
+    def find_message(self, chat: int, text: str) -> int | None:
+        history, founded = self.history(chat), self.founded(chat)
+        new = range(founded, history.count) if history else ()
+        if history and (place := next((n for n in new if history.values[n]["id"] == text), None)) is not None:
+            return place
+        place = round((int(text) / 1000 - EPOCH.timestamp()) / MESSAGE_GAP.total_seconds()) if text.isdecimal() else -1
+        return place if 0 <= place < founded and self.message(chat, place)["id"] == text else None
 
     def message(self, chat: int, place: int) -> Entity:
-        """Message ids are moments, unique only within their chat; a deleted message stays, emptied."""
+        """A message as it was first. Its id is a moment, unique in its chat only; a deleted message stays, emptied."""
         created, edited, deleted = EPOCH + MESSAGE_GAP * place, place % 10 == 3, place % 15 == 7
         modified = created + timedelta(minutes=3) if edited or deleted else created
         own = {
@@ -130,13 +161,13 @@ class Teams:
             "lastEditedDateTime": moment(modified) if edited else None,
             "deletedDateTime": moment(modified) if deleted else None,
         }
-        empty = {"body": {"contentType": "html", "content": ""}} if deleted else {}
-        return self.message_shape.entity(chat + place, own | empty)
+        return self.message_shape.entity(chat + place, own | (EMPTIED if deleted else {}))
 
     def all_messages(self, user: int) -> Rows:
         """The export of a user's chats: https://learn.microsoft.com/graph/api/chats-getallmessages"""
-        pairs = [(chat, place) for chat in self.chats_of(user) for place in self.messages(chat).ascending]
-        return Rows(pairs, lambda pair: self.message(*pair))
+        messages = {chat: self.messages(chat) for chat in self.chats_of(user)}
+        pairs = [(chat, place) for chat, rows in messages.items() for place in rows.ascending]
+        return Rows(pairs, lambda pair: messages[pair[0]].make(pair[1]))
 
 
 def _with_sender(variant: int, entity: Entity) -> Entity:

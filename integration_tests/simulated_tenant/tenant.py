@@ -7,18 +7,23 @@ costs no more memory than one of ten.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from . import batch, rules, signin, truth
+from .administration import Key, shelf
 from .audit import Audit
 from .directory import Directory
 from .endpoint import words
 from .faults import Faults
 from .files import Files
+from .history import Histories
 from .log import Log
 from .outlook import Outlook
 from .problems import Problem
@@ -98,7 +103,10 @@ class Size:
 
 @dataclass
 class Traits:
-    """What a tenant is like, for better or worse."""
+    """What a tenant is like, for better or worse.
+
+    In what words SharePoint would refuse a timestamp for a token, and Outlook a filter on contacts, is not on record.
+    """
 
     premium: bool = True
     sharepoint_licence: bool = True
@@ -107,6 +115,11 @@ class Traits:
     token_seconds: float = 4500
     empty_pages: bool = True
     repeat_drive_items: bool = True
+    repeat_directory_objects: bool = True
+    delta_token_seconds: float = 7 * 86400
+    timestamp_tokens: bool = True
+    deleted_folders_name_their_content: bool = True
+    contacts_by_time: bool = True
     page_token_seconds: float = float("inf")
     page_token_pages: float = float("inf")
     retried_pages_spoil_tokens: bool = False
@@ -132,7 +145,8 @@ class Tenant:
         today: datetime | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.size, self.seed, self.traits, self.clock = size or Size(), seed, traits or Traits(), clock
+        self.size, self.seed, self.traits, self._clock = size or Size(), seed, traits or Traits(), clock
+        self._ahead = 0.0
         self.grants = set(grants)
         self.today = (today or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
         self.key = blake2b(f"key/{seed}".encode(), digest_size=32).digest()
@@ -141,6 +155,8 @@ class Tenant:
         self.token_generation = 1
         self.known_tokens: dict[str, dict[str, Any]] = {}
         self.failed_urls: set[str] = set()
+        self.token_generations: Counter[str] = Counter()
+        self.histories = Histories()
         self.requests, self.faults, self.throttle = Log(), Faults(self), Throttle(self)
         self.directory: Directory = Directory(self)
         self.teams: Teams = Teams(self)
@@ -149,9 +165,40 @@ class Tenant:
         self.audit: Audit = Audit(self)
         self.trouble = _usual_trouble(self.size)
 
-    def grow(self, **sizes: int) -> None:
-        """Let more things exist than before; the new ones are the newest."""
-        self.size = replace(self.size, **sizes)
+    def clock(self) -> float:
+        """The time in this tenant, in seconds since 1970."""
+        return self._clock() + self._ahead
+
+    def advance(self, **span: float) -> None:
+        """Let time pass: `advance(days=8)`."""
+        self._ahead += timedelta(**span).total_seconds()
+
+    def add(self, stream: str, **where: Any) -> Key:
+        """Make a new object, and return its key as `rows` has it.
+
+        `where` is the parent, as in the key; without one it's the first without trouble. Messages and contacts take the
+        number of a `folder`, Outlook's items `immutable=True` for that form of id, and logs how `late` an entry comes.
+        """
+        return shelf(self, stream).add(**where)
+
+    def edit(self, stream: str, key: Mapping[str, str], **properties: Any) -> None:
+        """Change these properties, or one that every object has; the moment of the last change follows."""
+        shelf(self, stream).edit(key, **properties)
+
+    def delete(self, stream: str, key: Mapping[str, str], for_good: bool = False) -> None:
+        """Directory objects can be restored unless they're deleted for good, which those in the bin may be too."""
+        shelf(self, stream).delete(key, for_good)
+
+    def restore(self, stream: str, key: Mapping[str, str]) -> None:
+        shelf(self, stream).restore(key)
+
+    def move(self, stream: str, key: Mapping[str, str]) -> Key:
+        """Put an object into another folder, and return the key it has there."""
+        return shelf(self, stream).move(key)
+
+    def expire_tokens(self, service: str) -> None:
+        """Let the page and delta tokens die that a service has issued so far: `directory`, `outlook` or `files`."""
+        self.token_generations[service] += 1
 
     def token(self, *grants: str, host: str = "graph.microsoft.com", seconds: float | None = None) -> str:
         """An access token, without the detour of signing in."""
@@ -171,6 +218,7 @@ class Tenant:
     def begin(self, request: Request) -> Reply:
         """The reply to a request that counts as under way until `finish`."""
         reply = self.faults.around(request, lambda: self._answer(request))
+        reply.headers = {**reply.headers, "Date": _http_date(int(self.clock()))}
         self.requests.add(self.clock(), request, reply)
         return reply
 
@@ -223,6 +271,11 @@ class Tenant:
         for parents, entities in truth.STREAMS[stream](self, **forms):
             for entity in map(thawed, entities):
                 yield {"id": entity["id"], **parents}, entity
+
+
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _usual_trouble(size: Size) -> dict[str, dict[Any, str]]:

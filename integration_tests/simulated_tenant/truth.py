@@ -29,7 +29,7 @@ def _users(tenant: Tenant) -> Iterable[Entity]:
 def _related(kind: str, key: str, relation: str) -> Callable[[Tenant], Branches]:
     def branches(tenant: Tenant) -> Branches:
         directory = tenant.directory
-        for number in range(directory.count(kind)):
+        for number in directory.numbers(kind):
             members = getattr(directory, relation)(number)
             yield {key: directory.ids[kind][number]}, (directory.visible(member, tenant.grants) for member in members)
 
@@ -37,12 +37,12 @@ def _related(kind: str, key: str, relation: str) -> Callable[[Tenant], Branches]
 
 
 def _teams(tenant: Tenant) -> Iterable[Entity]:
-    return (tenant.directory.object(("group", team)) for team in range(tenant.size.teams))
+    return (tenant.directory.object(("group", team)) for team in tenant.teams.teams())
 
 
 def _per_team(rows: str) -> Callable[[Tenant], Branches]:
     def branches(tenant: Tenant) -> Branches:
-        for team in range(tenant.size.teams):
+        for team in tenant.teams.teams():
             if team not in tenant.trouble["team"]:
                 yield {"team_id": tenant.directory.ids["group"][team]}, getattr(tenant.teams, rows)(team)
 
@@ -62,7 +62,7 @@ def _chat_messages(tenant: Tenant) -> Branches:
 
 def _readable(tenant: Tenant, area: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The users whom neither the directory nor the service refuses."""
-    for user in range(tenant.size.users):
+    for user in tenant.directory.numbers("user"):
         if user not in tenant.trouble["user"] and user not in tenant.trouble[area]:
             yield user, {"user_id": tenant.directory.ids["user"][user]}
 
@@ -86,7 +86,8 @@ def _drives(tenant: Tenant) -> Iterable[Entity]:
     yield from tenant.files.drives("root")
     other_sites = 0 if tenant.grants.isdisjoint(SITES_READ) else tenant.size.other_sites
     owners = [("user", user) for user, _ in _readable(tenant, "onedrive")]
-    owners += [("group", group) for group in range(tenant.size.microsoft365_groups)]
+    groups = tenant.directory.numbers("group")
+    owners += [("group", group) for group in groups if group < tenant.size.microsoft365_groups]
     for owner, number in [*owners, *(("site", site) for site in range(other_sites))]:
         yield from tenant.files.drives(owner, number)
 
@@ -113,8 +114,8 @@ STREAMS: Mapping[str, Callable[..., Branches]] = {
     "contacts": _contacts,
     "drives": _whole(_drives),
     "drive_items": _drive_items,
-    "audit_logs_directory": _whole(lambda tenant: tenant.audit.directory_audits()),
-    "audit_logs_signins": _whole(lambda tenant: tenant.audit.sign_ins()),
+    "audit_logs_directory": _whole(lambda tenant: tenant.audit.log("directoryAudit")),
+    "audit_logs_signins": _whole(lambda tenant: tenant.audit.log("signIn")),
     "conditional_access_policies": _whole(lambda tenant: tenant.audit.policies()),
     "directory_roles": _whole(lambda tenant: tenant.directory.every("directoryRole")),
     "directory_role_templates": _whole(lambda tenant: tenant.directory.every("directoryRoleTemplate")),
