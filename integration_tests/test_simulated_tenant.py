@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -738,6 +739,32 @@ def test_resource_units(throttled: Reader) -> None:
     assert [throttled.get("/users?$select=id").status for _ in range(3501)].count(429) == 1
 
 
+def test_directory_gauges(throttled: Reader) -> None:
+    """The directory tells what a request cost, from 80 % of its units on how much is used, and why it refuses."""
+    replies = [throttled.get("/users") for _ in range(1751)]
+    assert {reply.headers["x-ms-resource-unit"] for reply in replies} == {"2"}
+    shares = [reply.headers.get("x-ms-throttle-limit-percentage") for reply in replies]
+    assert (shares.index("0.80"), set(shares[:1399]), shares[-2:]) == (1399, {None}, ["1.00", "1.00"])
+    assert [reply.headers.get("x-ms-throttle-information") for reply in replies[-2:]] == [
+        None,
+        "ResourceUnitLimitExceeded",
+    ]
+
+
+def test_sharepoint_gauges(throttled: Reader) -> None:
+    """SharePoint tells what is left of a minute from 80 % on; a delta costs one unit with a token, two without."""
+    path = f"/users/{user(throttled.tenant)}/drive/root/delta?$select=id&token="
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+    for _ in range(499):
+        assert names[0] not in throttled.get(path).headers
+    headers = throttled.get(path).headers
+    assert [headers[name] for name in names] == ["1250", "250", "48"]
+    assert throttled.get(f"{path}latest").headers[names[1]] == "249"
+    replies = [throttled.get(path) for _ in range(126)]
+    assert [replies[-1].headers[name] for name in names] == ["1250", "1", "60"]
+    assert [reply.status for reply in replies[-2:]] == [429, 429]
+
+
 # --- Faults ---
 
 
@@ -853,6 +880,25 @@ def test_dependent_parts(tenant: Tenant) -> None:
         {"id": "b", "method": "GET", "url": "/users", "dependsOn": ["a"]},
     )
     assert {response["id"]: response["status"] for response in reply.json["responses"]} == {"a": 412, "b": 424}
+
+
+def test_date(tenant: Tenant) -> None:
+    """A reply has the tenant's date, on refusals and for a batch too, whose parts have none."""
+    tenant.advance(days=1)
+    reply = post_batch(tenant, {"id": "a", "method": "GET", "url": "/users"})
+    dates = [reply.headers["Date"], Reader(tenant).get("/chats").headers["Date"], sign_in(tenant).headers["Date"]]
+    assert dates == ["Tue, 02 Jun 2026 00:00:00 GMT"] * 3
+    assert "Date" not in reply.json["responses"][0]["headers"]
+
+
+def test_date_on_the_wire(shell: Server) -> None:
+    """The server sends the tenant's date, not its own."""
+    shell.tenant.advance(days=400)
+    with requests.Session() as session:
+        session.verify, session.trust_env = shell.ca_bundle, False
+        headers = session.get(f"https://{shell.host}/v1.0/users", timeout=5).headers
+    when = parsedate_to_datetime(headers["Date"])
+    assert abs(when.timestamp() - shell.tenant.clock()) < 5
 
 
 # --- The log ---

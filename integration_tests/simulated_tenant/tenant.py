@@ -235,14 +235,16 @@ class Tenant:
 
     def answer(self, request: Request, seats: list[str]) -> Reply:
         """Graph's reply to one request, be it alone or in a batch; it takes its seat at a mailbox."""
-        service = "graph"
+        endpoint = None
         try:
             endpoint, segments = rules.find(request.path)
-            service = endpoint.service.name
             self.throttle.enter(request, endpoint, segments, seats)
-            return rules.respond(self, request, endpoint, segments)
+            reply = rules.respond(self, request, endpoint, segments)
         except Problem as refusal:
-            return refusal.reply(request, service)
+            reply = refusal.reply(request, endpoint.service.name if endpoint else "graph")
+        if endpoint:
+            reply.headers.update(self.throttle.gauges(request, endpoint, reply.status == 429))
+        return reply
 
     def number(self, name: str, text: str, known: Mapping[str, Any]) -> Any:
         """The number behind an id in a path; None when there's nothing of that id."""

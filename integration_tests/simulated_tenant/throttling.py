@@ -53,6 +53,7 @@ UNITS = {
     "directory": (10, ((50, 3500), (500, 5000), (math.inf, 8000))),
     "files": (60, ((1000, 1250), (5000, 2500), (15_000, 3750), (50_000, 5000), (math.inf, 6250))),
 }
+TOLD_FROM = 0.8
 COSTS = {"/users": 2, "/applications": 2, "/groups/{group}/members": 3}
 
 
@@ -139,6 +140,32 @@ class Throttle:
             with self._lock:
                 self._seats.subtract(seats)
 
+    def gauges(self, request: Request, endpoint: Endpoint, refused: bool) -> dict[str, str]:
+        """What a reply tells of resource units: in the directory its cost, and from four fifths on how much is left.
+
+        https://learn.microsoft.com/graph/throttling-limits#response-headers, and SharePoint's page above
+        """
+        meter = self._meters.get(endpoint.service.name) if self.on else None
+        if not isinstance(meter, Bucket):
+            return {}
+        cost = _cost(request, endpoint)
+        share = (meter.amount - meter.left + (cost if refused else 0)) / meter.amount
+        if endpoint.service.name == "files":
+            return {} if share < TOLD_FROM else {
+                "RateLimit-Limit": f"{meter.amount:.0f}",
+                "RateLimit-Remaining": str(int(meter.left)),
+                "RateLimit-Reset": str(math.ceil((meter.amount - meter.left) / meter.pace)),
+            }  # fmt: skip
+        told = {"x-ms-resource-unit": str(cost)}
+        if share >= TOLD_FROM:
+            told["x-ms-throttle-limit-percentage"] = f"{share:.2f}"
+        if refused and meter.left < cost:
+            told["x-ms-throttle-information"] = "ResourceUnitLimitExceeded"
+            told["x-ms-throttle-scope"] = (
+                f"Tenant_Application/ReadWrite/{self.tenant.client_id}/{self.tenant.tenant_id}"
+            )
+        return told
+
     def _too_many(self, name: str, wait: int) -> Problem:
         self.throttled += 1
         return problem(name, headers={"Retry-After": str(wait)} if wait else None)
@@ -165,7 +192,7 @@ def _cost(request: Request, endpoint: Endpoint) -> int:
     """What a request costs in resource units."""
     options = dict(request.parameters())
     if endpoint.service.name == "files":
-        return 1 if "token" in options or isinstance(endpoint, Single) else 2
+        return 1 if options.get("token") or isinstance(endpoint, Single) else 2
     top = options.get("$top", "")
     small = top.isdecimal() and int(top) < 20
     return max(1, COSTS.get(endpoint.path, 1) - ("$select" in options) + ("$expand" in options) - small)
