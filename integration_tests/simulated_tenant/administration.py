@@ -377,7 +377,7 @@ class Log(Shelf):
         audit = self.tenant.audit
         history = self.tenant.histories.of(self.kind, audit.founded(self.kind))
         number = history.add(self.tenant.clock(), {self.time: audit.precise(self.now - late)})
-        return {"id": audit.log(self.kind).make(number)["id"]}
+        return {"id": audit.entry(self.kind, number)["id"]}
 
 
 SHELVES: Mapping[str, Any] = {

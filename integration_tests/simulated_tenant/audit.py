@@ -57,10 +57,14 @@ class Audit:
         size = self.tenant.size
         return {"signIn": size.sign_ins, "directoryAudit": size.directory_audits}[kind]
 
+    def entry(self, kind: str, number: int) -> Entity:
+        """An entry as it would have been from the start."""
+        return self._sign_in(number) if kind == "signIn" else self._directory_audit(number)
+
     def log(self, kind: str) -> Rows:
         """The entries of a log, the newest first."""
-        make, name = {"signIn": self._sign_in, "directoryAudit": self._directory_audit}[kind], LOGGED[kind]
-        rows = Rows(range(self.founded(kind)), make, (name,), newest_first=True)
+        name = LOGGED[kind]
+        rows = Rows(range(self.founded(kind)), partial(self.entry, kind), (name,), newest_first=True)
         return current(rows, self.tenant.histories.get(kind)).ordered(name, descending=True)
 
     def _sign_in(self, number: int) -> Entity:

@@ -81,6 +81,10 @@ class Rows:
         if not unruly:
             return Rows(self.ascending, self.make, self.timely, descending)
         when, merged = self._when(name), list(steady)
-        for number in unruly:
-            merged.insert(bisect_right(merged, when(number), key=when), number)
-        return Rows(merged, self.make, (name,), descending)
+        last = when(steady[-1]) if steady else Moment()
+        strays = sorted((when(number), number) for number in unruly)
+        for moment, number in strays:
+            if moment < last:
+                merged.insert(bisect_right(merged, moment, key=when), number)
+        newest = [number for moment, number in strays if moment >= last]
+        return Rows([*merged, *newest], self.make, (name,), descending)

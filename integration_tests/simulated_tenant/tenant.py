@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from functools import lru_cache
 from hashlib import blake2b
+from threading import RLock
 from typing import Any
 
 from . import batch, rules, signin, truth
@@ -146,7 +147,7 @@ class Tenant:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.size, self.seed, self.traits, self._clock = size or Size(), seed, traits or Traits(), clock
-        self._ahead = 0.0
+        self._ahead, self._lock = 0.0, RLock()
         self.grants = set(grants)
         self.today = (today or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
         self.key = blake2b(f"key/{seed}".encode(), digest_size=32).digest()
@@ -179,22 +180,27 @@ class Tenant:
         `where` is the parent, as in the key; without one it's the first without trouble. Messages and contacts take the
         number of a `folder`, Outlook's items `immutable=True` for that form of id, and logs how `late` an entry comes.
         """
-        return shelf(self, stream).add(**where)
+        with self._lock:
+            return shelf(self, stream).add(**where)
 
     def edit(self, stream: str, key: Mapping[str, str], **properties: Any) -> None:
         """Change these properties, or one that every object has; the moment of the last change follows."""
-        shelf(self, stream).edit(key, **properties)
+        with self._lock:
+            shelf(self, stream).edit(key, **properties)
 
     def delete(self, stream: str, key: Mapping[str, str], for_good: bool = False) -> None:
         """Directory objects can be restored unless they're deleted for good, which those in the bin may be too."""
-        shelf(self, stream).delete(key, for_good)
+        with self._lock:
+            shelf(self, stream).delete(key, for_good)
 
     def restore(self, stream: str, key: Mapping[str, str]) -> None:
-        shelf(self, stream).restore(key)
+        with self._lock:
+            shelf(self, stream).restore(key)
 
     def move(self, stream: str, key: Mapping[str, str]) -> Key:
         """Put an object into another folder, and return the key it has there."""
-        return shelf(self, stream).move(key)
+        with self._lock:
+            return shelf(self, stream).move(key)
 
     def expire_tokens(self, service: str) -> None:
         """Let the page and delta tokens die that a service has issued so far: `directory`, `outlook` or `files`."""
@@ -217,7 +223,8 @@ class Tenant:
 
     def begin(self, request: Request) -> Reply:
         """The reply to a request that counts as under way until `finish`."""
-        reply = self.faults.around(request, lambda: self._answer(request))
+        with self._lock:  # Nothing happens in the middle of a reply.
+            reply = self.faults.around(request, lambda: self._answer(request))
         reply.headers = {**reply.headers, "Date": _http_date(int(self.clock()))}
         self.requests.add(self.clock(), request, reply)
         return reply
