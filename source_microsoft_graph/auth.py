@@ -109,9 +109,9 @@ class GraphAuth(AuthBase):
 
     def _explain(self, description: str) -> str:
         code = _ENTRA_CODE.search(description)
-        meaning = SIGN_IN.get(int(code[1])) if code else None
+        help_ = SIGN_IN.get(int(code[1])) if code else None
         first_line = description.splitlines()[0]
-        return f"Sign-in failed: {meaning}. Entra says: {first_line}" if meaning else f"Sign-in failed: {first_line}"
+        return f"Sign-in failed. {help_} Entra says: {first_line}" if help_ else f"Sign-in failed. {first_line}"
 
 
 def _raise_passing_trouble(response: requests.Response, *_: Any, **__: Any) -> None:

@@ -18,27 +18,9 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 from pendulum.parsing.exceptions import ParserError
 
+from source_microsoft_graph.clouds import CLOUDS, Cloud, custom
+
 SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "spec.json").read_text())["connectionSpecification"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """The two hosts of one Microsoft cloud: https://learn.microsoft.com/graph/deployments"""
-
-    login_host: str
-    graph_host: str
-
-    @property
-    def scope(self) -> str:
-        return f"https://{self.graph_host}/.default"
-
-
-CLOUDS: Mapping[str, Cloud] = {
-    "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
-    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
-    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
-    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +85,7 @@ def _credentials(raw: Mapping[str, Any]) -> ClientSecret:
 
 def _cloud(raw: Mapping[str, Any]) -> Cloud:
     if raw["cloud_type"] == "custom":
-        return Cloud(login_host=raw["login_host"], graph_host=raw["graph_host"])
+        return custom(login_host=raw["login_host"], graph_host=raw["graph_host"])
     return CLOUDS[raw["cloud_type"]]
 
 

@@ -89,6 +89,30 @@ class Action(Enum):
     """Graph refuses this `$top`: read this listing again without it."""
 
 
+class Lack(Enum):
+    """What has to be there before a stream can be read."""
+
+    PERMISSION = "permission missing"
+    LICENCE = "licence missing"
+    CLOUD = "not in this cloud"
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What a failure means, what to do about it, and where Microsoft says more; the last two only if there is any.
+
+    `lack` is set where the cause is that something is not there.
+    """
+
+    meaning: str
+    remedy: str = ""
+    link: str = ""
+    lack: Lack | None = None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.meaning, self.remedy, self.link and f"({self.link})")))
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """One known kind of answer.
@@ -101,7 +125,7 @@ class Known:
 
     status: int | None
     action: Action
-    meaning: str
+    help: Help
     code: str = ""
     text: str = ""
     precise: bool = True
@@ -114,24 +138,112 @@ class Known:
         )
 
 
-_PAGE = Known(200, Action.READ, "A page.")
-_MALFORMED = Known(200, Action.RETRY, "The answer was cut off or is not a page in JSON.")
-UNKNOWN = Known(None, Action.FAIL, "Graph refused the request.", precise=False)
+_LEARN = "https://learn.microsoft.com"
 
-_LICENCE_P1 = "Sign-in logs need a Microsoft Entra ID P1 or P2 licence in this tenant."
-_NO_MAILBOX = "No active cloud mailbox: a guest, an unlicensed user, or a mailbox kept on premises."
-_NO_DRIVE = "No OneDrive has been set up for this user."
-_EXPIRED = "The page token expired before the listing was read to its end."
-_GONE = "The object was deleted, or was never set up in this service."
-_OVERLOADED = "Graph failed for the moment."
-_CORRUPT = "An item is corrupt, and what is listed after it was not read."
-_TOP = "This endpoint refuses the page size."
+NOT_IN_CLOUD = Help(
+    "This Microsoft cloud does not have what the stream reads.",
+    "Leave the stream out.",
+    f"{_LEARN}/graph/deployments",
+    Lack.CLOUD,
+)
+GRANT = (
+    "in the Microsoft Entra admin center (App registrations > API permissions > Microsoft Graph > Application "
+    "permissions) and give admin consent."
+)
+PERMISSION = Help(
+    "An application permission is missing.",
+    f"Grant it {GRANT}",
+    f"{_LEARN}/entra/identity/enterprise-apps/grant-admin-consent",
+    Lack.PERMISSION,
+)
+_NO_PREMIUM = Help(
+    "Sign-in logs need a Microsoft Entra ID P1 or P2 licence in this tenant.",
+    "Get one, or leave the stream out.",
+    f"{_LEARN}/graph/api/signin-list",
+    Lack.LICENCE,
+)
+_NO_SHAREPOINT = Help(
+    "The tenant has no SharePoint licence.",
+    "Get one, or leave drives and drive_items out.",
+    f"{_LEARN}/office365/servicedescriptions/sharepoint-online-service-description/"
+    "sharepoint-online-service-description",
+    Lack.LICENCE,
+)
+_UNPAID = Help(
+    "Microsoft asks for payment for this API.",
+    "Link the app to an Azure subscription, or leave the stream out.",
+    f"{_LEARN}/graph/metered-api-overview",
+    Lack.LICENCE,
+)
+_NO_TEAMS = Help(
+    "The user has no Teams licence.", "Assign one if the user's data matters.", f"{_LEARN}/microsoftteams/user-access"
+)
+_NO_MAILBOX = Help(
+    "No active cloud mailbox: a guest, an unlicensed user, or a mailbox kept on premises.",
+    "If it should be read, assign an Exchange Online licence or move the mailbox to the cloud.",
+    f"{_LEARN}/exchange/troubleshoot/user-and-shared-mailboxes/rest-api-is-not-yet-supported-for-this-mailbox-error",
+)
+_NO_DRIVE = Help(
+    "No OneDrive has been set up for this user.",
+    "It appears once the user opens it, or an administrator sets it up.",
+    f"{_LEARN}/sharepoint/pre-provision-accounts",
+)
+_LOCKED = Help(
+    "The site is locked or blocked by an administrator.",
+    "Unlock it if it should be read.",
+    f"{_LEARN}/sharepoint/manage-lock-status",
+)
+_DENIED = Help(
+    "The app may not read this.",
+    "If it is a mailbox, look at the application access policies of Exchange Online.",
+    f"{_LEARN}/graph/auth-limit-mailbox-access",
+)
+_APP_ONLY = Help("Graph does not serve this to an app without a signed-in user.")
+_GONE = Help("The object was deleted, or was never set up in this service.")
+_TOKEN = Help(
+    "Graph does not accept the access token.",
+    "Check that the cloud and the scope are the tenant's.",
+    f"{_LEARN}/graph/resolve-auth-errors",
+)
+_THROTTLED = Help(
+    "Graph throttles the app.",
+    "If it slows the sync down, choose fewer workers or run at another time.",
+    f"{_LEARN}/graph/throttling",
+)
+_OVERLOADED = Help(
+    "Graph failed for the moment.",
+    "If it lasts, look at the service health and sync again.",
+    f"{_LEARN}/microsoft-365/enterprise/view-service-health",
+)
+_NO_ANSWER = Help(
+    "No answer came back.",
+    "Let the network, the proxy and the firewall reach the cloud's login and Graph hosts.",
+    f"{_LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
+)
+_TOO_SLOW = Help("Graph ran out of time for the page.", "If it happens often, choose a smaller page size.")
+_FILTER = Help(
+    "Graph does not take the $filter.",
+    "Correct the filter of users: the names of properties, quotes around texts, and operators Graph has for them.",
+    f"{_LEARN}/graph/filter-query-parameter",
+)
+_TOP = Help("This endpoint refuses the page size.")
+_EXPIRED = Help("The page token expired before the listing was read to its end.")
+_CORRUPT = Help("An item is corrupt, and what is listed after it was not read.", "Find and delete the item.")
+
+_PAGE = Known(200, Action.READ, Help("A page."))
+_MALFORMED = Known(200, Action.RETRY, Help("The answer was cut off or is not a page in JSON."))
+UNKNOWN = Known(
+    None,
+    Action.FAIL,
+    Help("Graph refused the request.", "Look the code up.", f"{_LEARN}/graph/errors"),
+    precise=False,
+)
 
 CATALOGUE: tuple[Known, ...] = (
     # The order matters: the first row that matches is taken.
-    Known(429, Action.WAIT, "Graph throttles the app."),
-    Known(509, Action.WAIT, "Graph throttles the app."),
-    Known(401, Action.RENEW, "Graph does not accept the access token."),
+    Known(429, Action.WAIT, _THROTTLED),
+    Known(509, Action.WAIT, _THROTTLED),
+    Known(401, Action.RENEW, _TOKEN),
     # Page and delta tokens. Directory answers 400 where the others answer 410.
     Known(410, Action.RESTART, _EXPIRED),
     Known(None, Action.RESTART, _EXPIRED, code="Directory_ExpiredPageToken"),
@@ -145,47 +257,103 @@ CATALOGUE: tuple[Known, ...] = (
     Known(400, Action.UNPAGE, _TOP, text="Query option 'Top' is not allowed"),
     Known(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
     Known(500, Action.CORRUPT, _CORRUPT, code="ErrorCorruptData"),
-    Known(504, Action.SHRINK, "Graph ran out of time for the page."),
-    # Licences.
-    Known(403, Action.FAIL, _LICENCE_P1, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant"),
-    Known(403, Action.FAIL, _LICENCE_P1, text="doesn't have premium license"),
-    Known(400, Action.FAIL, "The tenant has no SharePoint licence.", text="does not have a SPO license"),
-    Known(403, Action.SKIP, "No Teams licence.", text="Failed to get license information for the user"),
-    Known(402, Action.FAIL, "Microsoft asks for payment for this API."),
+    Known(504, Action.SHRINK, _TOO_SLOW),
+    Known(400, Action.FAIL, _FILTER, text="filter clause"),
+    # Clouds and licences.
+    Known(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
+    Known(403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant"),
+    Known(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license"),
+    Known(400, Action.FAIL, _NO_SHAREPOINT, text="does not have a SPO license"),
+    Known(402, Action.FAIL, _UNPAID),
     # One object.
+    Known(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user"),
     Known(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI"),
     Known(None, Action.SKIP, _NO_MAILBOX, text="REST API is not yet supported for this mailbox"),
     Known(None, Action.SKIP, _NO_MAILBOX, code="ErrorInvalidUser"),
     Known(None, Action.SKIP, _NO_MAILBOX, code="ErrorNonExistentMailbox"),
     Known(None, Action.SKIP, _NO_DRIVE, text="user's mysite"),
     Known(404, Action.SKIP, _GONE, precise=False),
-    Known(412, Action.SKIP, "Graph does not serve this to an app without a signed-in user."),
-    Known(423, Action.SKIP, "The site is locked or blocked by an administrator."),
+    Known(412, Action.SKIP, _APP_ONLY),
+    Known(423, Action.SKIP, _LOCKED),
     # Permissions.
-    Known(403, Action.FAIL, "A permission is missing.", text="Missing role permissions on the request"),
-    Known(403, Action.DENY, "The app may not read this.", precise=False),
+    Known(403, Action.FAIL, PERMISSION, text="Missing role permissions on the request"),
+    Known(403, Action.DENY, _DENIED, precise=False),
     # Passing trouble.
     Known(409, Action.RETRY, _OVERLOADED),
     Known(408, Action.RETRY, _OVERLOADED),
     Known(500, Action.RETRY, _OVERLOADED),
     Known(502, Action.RETRY, _OVERLOADED),
     Known(503, Action.RETRY, _OVERLOADED),
-    Known(0, Action.RETRY, "No answer came back."),
+    Known(0, Action.RETRY, _NO_ANSWER),
 )
 
-SIGN_IN: Mapping[int, str] = {
-    7000215: "the client secret is wrong. Use the secret's value, not its ID",
-    7000222: "the client secret has expired. Add a new one to the app registration",
-    700016: "no app with this client ID in the tenant. Check the client ID, the tenant and the cloud",
-    90002: "the tenant was not found. Check the tenant ID and the cloud",
-    900023: "the tenant ID is neither a GUID nor a domain name",
-    7000112: "the app is disabled in this tenant",
-    7000229: "the app has no service principal in this tenant. Grant it admin consent first",
-    500011: "the scope names a resource the tenant does not have. Check the scope and the cloud",
-    1002012: "the scope is not valid. It must end in /.default",
-    900144: "the sign-in request lacks a parameter",
+_ENTRA = f"{_LEARN}/entra/identity-platform"
+_SECRETS = f"{_ENTRA}/how-to-add-credentials"
+_CERTIFICATES = f"{_ENTRA}/certificate-credentials"
+_FEDERATION = f"{_LEARN}/entra/workload-id/workload-identity-federation-considerations"
+_REGISTER = f"{_LEARN}/graph/auth-register-app-v2"
+_TENANT_ID = f"{_LEARN}/entra/fundamentals/how-to-find-tenant"
+_DISABLED = f"{_LEARN}/entra/identity/enterprise-apps/disable-user-sign-in-portal"
+_SCOPE = f"{_ENTRA}/scopes-oidc#the-default-scope"
+_POLICIES = f"{_LEARN}/entra/identity/conditional-access/workload-identity"
+_MANAGED = f"{_LEARN}/entra/identity/managed-identities-azure-resources/overview"
+
+_NOT_FEDERATED = "Add one whose issuer, subject and audience are exactly those of the token."
+
+SIGN_IN: Mapping[int, Help] = {
+    7000215: Help("The client secret is wrong.", "Use the secret's value, not its ID.", _SECRETS),
+    7000222: Help("The client secret has expired.", "Add a new one to the app registration.", _SECRETS),
+    7000218: Help("The app has to prove who it is.", "Choose a kind of sign-in, and fill it in.", _SECRETS),
+    700027: Help(
+        "The app registration does not know the certificate, or it has expired.",
+        "Upload the certificate (without its key) under Certificates & secrets, and check the client ID.",
+        _CERTIFICATES,
+    ),
+    700030: Help(
+        "The app registration does not trust the certificate's subject.",
+        "Trust its subject and issuer there, or turn the sending of the certificate off and upload it.",
+        _CERTIFICATES,
+    ),
+    50012: Help("The certificate, or what was signed with it, is not valid.", "Use another one.", _CERTIFICATES),
+    50013: Help("The assertion is malformed or has expired.", "Check where it comes from.", _FEDERATION),
+    700024: Help(
+        "The assertion is not valid yet, or no longer.",
+        "Set the clock of this machine; a token of another identity provider has to be a fresh one.",
+        _FEDERATION,
+    ),
+    70021: Help("No federated credential of the app matches the token.", _NOT_FEDERATED, _FEDERATION),
+    70025: Help("The app has no federated credential.", _NOT_FEDERATED, _FEDERATION),
+    700211: Help("No federated credential of the app has the token's issuer.", _NOT_FEDERATED, _FEDERATION),
+    700212: Help("No federated credential of the app has the token's audience.", _NOT_FEDERATED, _FEDERATION),
+    700213: Help("No federated credential of the app has the token's subject.", _NOT_FEDERATED, _FEDERATION),
+    53003: Help(
+        "A Conditional Access policy blocks the app.",
+        "Let an administrator look at the sign-in logs of service principals.",
+        _POLICIES,
+    ),
+    700016: Help("The tenant has no app with this client ID.", "Check both IDs and the cloud.", _REGISTER),
+    90002: Help("The tenant was not found.", "Check the tenant ID and the cloud.", _TENANT_ID),
+    900023: Help("The tenant ID is neither a GUID nor a domain name.", "Correct it.", _TENANT_ID),
+    7000112: Help("The app is disabled in this tenant.", "Let it sign in again.", _DISABLED),
+    7000229: Help("The app has no service principal in this tenant.", "Give it admin consent first.", PERMISSION.link),
+    500011: Help("The tenant does not have what the scope names.", "Leave the scope out, check the cloud.", _SCOPE),
+    1002012: Help("The scope is not valid.", "Leave it out, or let it end in /.default.", _SCOPE),
+    900144: Help("The sign-in request lacks a parameter.", "Fill in the tenant ID and the credentials.", _REGISTER),
 }
-"""Entra's AADSTS codes: what they mean and what to do."""
+"""Entra's AADSTS codes."""
+
+NO_IDENTITY = Help(
+    "Nothing hands out tokens for a managed identity here.",
+    "Run the connector on an Azure resource that has one, or choose another kind of sign-in.",
+    _MANAGED,
+)
+NO_ASSERTION = Help(
+    "There is no token of another identity provider to sign in with.",
+    "On Kubernetes give the pod the label azure.workload.identity/use and its service account the client ID; elsewhere "
+    "name the file or the variable that holds the token.",
+    f"{_LEARN}/azure/aks/workload-identity-overview",
+)
+"""What is amiss before Entra is asked."""
 
 
 def judge(response: requests.Response) -> Known:

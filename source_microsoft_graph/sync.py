@@ -185,19 +185,19 @@ class Skipped:
     def add(self, stream: str, identifier: str, known: Known, response: requests.Response) -> None:
         """Count the object, and name it unless it was named or many of its kind were."""
         with self._lock:
-            objects = self._objects[stream, known.meaning]
+            objects = self._objects[stream, str(known.help)]
             is_new = identifier not in objects
             objects.add(identifier)
             count = len(objects)
         if is_new and count <= _NAMED_OBJECTS:
             more = "" if count < _NAMED_OBJECTS else " Further ones are only counted."
-            self._logger.warning(f"{stream}: skipped {identifier}. {known.meaning} {describe(response)}{more}")
+            self._logger.warning(f"{stream}: skipped {identifier}. {known.help.meaning} {describe(response)}{more}")
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Objects skipped by stream and meaning."""
+        """Objects skipped by stream and reason."""
         with self._lock:
             return {reason: len(objects) for reason, objects in self._objects.items()}
 
     def summarise(self) -> None:
-        for (stream, meaning), count in sorted(self.counts().items()):
-            self._logger.warning(f"{stream}: {count} skipped in all. {meaning}")
+        for (stream, reason), count in sorted(self.counts().items()):
+            self._logger.warning(f"{stream}: {count} skipped in all. {reason}")

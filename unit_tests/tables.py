@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from source_microsoft_graph.config import CLOUDS, SPEC, Config
-from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action
+from source_microsoft_graph.clouds import CLOUDS
+from source_microsoft_graph.config import SPEC, Config
+from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action, Help
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
@@ -84,13 +85,17 @@ def clouds() -> Iterator[tuple[str, ...]]:
 
 def troubleshooting() -> Iterator[tuple[str, ...]]:
     """One line a known refusal of Graph's, then one a sign-in error."""
-    yield "Status", "Code or text", "What it means", "What the connector does"
+    yield "Status", "Code or text", "What it means", "What to do", "What the connector does"
     for known in CATALOGUE:
         status = "no answer" if known.status == 0 else str(known.status or "any")
         sign = f"`{known.code}`" if known.code else f"“{known.text}”" if known.text else ""
-        yield status, sign, known.meaning, _NEXT[known.action]
-    for code, meaning in SIGN_IN.items():
-        yield "sign-in", f"`AADSTS{code}`", f"{meaning[0].upper()}{meaning[1:]}.", "The sync fails at once."
+        yield status, sign, known.help.meaning, _remedy(known.help), _NEXT[known.action]
+    for code, help_ in SIGN_IN.items():
+        yield "sign-in", f"`AADSTS{code}`", help_.meaning, _remedy(help_), "The sync fails at once."
+
+
+def _remedy(help_: Help) -> str:
+    return " ".join(filter(None, (help_.remedy, help_.link and f"[More]({help_.link})")))
 
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {

@@ -18,7 +18,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secre
 
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import SIGN_IN, ConnectionFailed, GraphUnreachable, SignInRefused
+from source_microsoft_graph.errors import SIGN_IN, ConnectionFailed, GraphUnreachable, Help, SignInRefused
 from source_microsoft_graph.pacing import Pacer
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, LOGIN, TENANT, Answer, FakeGraph, a_token
@@ -222,16 +222,16 @@ def test_workers_refused_together_cause_one_sign_in(graph: FakeGraph, auth: Grap
     assert (tokens, graph.sign_ins) == (["second"] * 8, 2)
 
 
-@pytest.mark.parametrize(("code", "meaning"), SIGN_IN.items())
-def test_a_refusal_is_explained(graph: FakeGraph, auth: GraphAuth, clock: Clock, code: int, meaning: str) -> None:
-    """Entra's code is put into words, with Entra's own sentence beside them; nothing is tried again."""
+@pytest.mark.parametrize(("code", "known"), SIGN_IN.items())
+def test_a_refusal_is_explained(graph: FakeGraph, auth: GraphAuth, clock: Clock, code: int, known: Help) -> None:
+    """Entra's code is put into words and a remedy, with Entra's own sentence beside them; nothing is tried again."""
     update_secrets(["the-secret-value"])
     graph.signs_in(a_refusal(code, "No, not with 'the-secret-value'."))
 
     with pytest.raises(SignInRefused) as caught:
         auth.token()
 
-    assert str(caught.value) == f"Sign-in failed: {meaning}. Entra says: AADSTS{code}: No, not with '****'."
+    assert str(caught.value) == f"Sign-in failed. {known} Entra says: AADSTS{code}: No, not with '****'."
     assert caught.value.failure_type == FailureType.config_error
     assert (clock.slept, graph.sign_ins) == ([], 1)
 
@@ -245,8 +245,8 @@ def test_the_usual_refusals_are_known(code: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (a_refusal(50059, "No tenant information."), "Sign-in failed: AADSTS50059: No tenant information."),
-        ({"status_code": 400, "json": {"error": "invalid_scope"}}, "Sign-in failed: invalid_scope"),
+        (a_refusal(50059, "No tenant information."), "Sign-in failed. AADSTS50059: No tenant information."),
+        ({"status_code": 400, "json": {"error": "invalid_scope"}}, "Sign-in failed. invalid_scope"),
     ],
     ids=["unknown code", "no description"],
 )
@@ -268,7 +268,7 @@ def test_an_unknown_tenant_is_explained(wire: requests_mock.Mocker, auth: GraphA
     with pytest.raises(SignInRefused) as caught:
         auth.token()
 
-    assert f"Sign-in failed: {SIGN_IN[code]}." in str(caught.value)
+    assert f"Sign-in failed. {SIGN_IN[code]} " in str(caught.value)
     assert "b2clogin" not in str(caught.value)
     assert caught.value.failure_type == FailureType.config_error
     assert (clock.slept, len(wire.request_history)) == ([], 1)

@@ -12,7 +12,8 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.config import CLOUDS, SPEC, ClientSecret, Cloud, Config
+from source_microsoft_graph.clouds import CLOUDS, Cloud
+from source_microsoft_graph.config import SPEC, ClientSecret, Config
 
 SECRET = "the-secret-value"
 FLAT: Mapping[str, Any] = {"tenant_id": "contoso.onmicrosoft.com", "client_id": "the-client", "client_secret": SECRET}

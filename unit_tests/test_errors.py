@@ -99,6 +99,8 @@ ANSWERS = [
     ("bandwidth used up", 509, "BandwidthLimitExceeded", "Bandwidth limit exceeded.", "", Action.WAIT),
     ("not implemented", 501, "NotImplemented", "This operation target is not yet supported.", "", Action.FAIL),
     ("unsupported query", 400, "Request_UnsupportedQuery", "Unsupported query.", "", Action.FAIL),
+    ("no such service", 400, "BadRequest", "Resource not found for the segment 'chats'.", "", Action.FAIL),
+    ("unknown filter", 400, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause.", "", Action.FAIL),
     ("bad request", 400, "Request_BadRequest", "Invalid filter clause.", "", Action.FAIL),
     ("no expansion", 400, "ExpandNotSupported", "Expand is not supported.", "", Action.FAIL),
     ("inefficient filter", 400, "InefficientFilter", "The restriction is too complex.", "", Action.FAIL),

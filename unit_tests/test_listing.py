@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.errors import Action, Known, ProtocolBroken
+from source_microsoft_graph.errors import Action, Help, Known, ProtocolBroken
 from source_microsoft_graph.streams.listing import Listing
 
 EVERYTHING, PROVEN, DEFAULT = ("id", "displayName", "risky"), ("id", "displayName"), ()
 EXPIRED, TOO_LARGE, CORRUPT, NO_TOP = (
-    Known(None, action, "No.") for action in (Action.RESTART, Action.SHRINK, Action.CORRUPT, Action.UNPAGE)
+    Known(None, action, Help("No.")) for action in (Action.RESTART, Action.SHRINK, Action.CORRUPT, Action.UNPAGE)
 )
 
 
@@ -193,7 +193,7 @@ def test_other_answers_are_no_reason_to_start_again(action: Action) -> None:
     listing = a_listing()
     listing.advance("a")
 
-    assert listing.adapt(Known(None, action, "No.")) is False
+    assert listing.adapt(Known(None, action, Help("No."))) is False
     assert standing(listing) == ("a", 999, DEFAULT)
 
 

@@ -16,7 +16,7 @@ import requests
 
 from source_microsoft_graph.client import Ask
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, GraphUnavailable, Known
+from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, GraphUnavailable, Help, Known
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.sync import SharedListing, Sightings, Skipped, Sync
 from unit_tests.conftest import Clock
@@ -289,8 +289,8 @@ def test_an_outage_was_reported_object_by_object(sync: Sync) -> None:
 
 # What was skipped.
 
-NO_MAILBOX = Known(404, Action.SKIP, "No mailbox.")
-GONE = Known(404, Action.SKIP, "Gone.")
+NO_MAILBOX = Known(404, Action.SKIP, Help("No mailbox."))
+GONE = Known(404, Action.SKIP, Help("Gone."))
 
 
 def a_refusal() -> requests.Response:
@@ -338,23 +338,23 @@ def test_twenty_of_a_kind_are_named(caplog: pytest.LogCaptureFixture) -> None:
 def test_one_reason_in_other_words_is_one_reason(caplog: pytest.LogCaptureFixture) -> None:
     """Graph has several codes for one and the same reason; an object skipped for it is named and counted once."""
     skipped = Skipped(LOGGER)
-    mailbox = [known for known in CATALOGUE if known.meaning.startswith("No active cloud mailbox")]
+    mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for known in mailbox:
         skipped.add("contacts", "user 1", known, a_refusal())
 
     assert (len(mailbox), len(warned(caplog))) == (4, 1)
-    assert skipped.counts() == {("contacts", mailbox[0].meaning): 1}
+    assert skipped.counts() == {("contacts", str(mailbox[0].help)): 1}
 
 
 def test_twenty_of_a_reason_are_named(caplog: pytest.LogCaptureFixture) -> None:
     """Twenty warnings for one reason are twenty, with whichever of its codes Graph gives it."""
     skipped = Skipped(LOGGER)
-    mailbox = [known for known in CATALOGUE if known.meaning.startswith("No active cloud mailbox")]
+    mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for number in range(100):
         skipped.add("contacts", f"user {number}", mailbox[number % len(mailbox)], a_refusal())
 
     assert len(warned(caplog)) == 20
-    assert skipped.counts() == {("contacts", mailbox[0].meaning): 100}
+    assert skipped.counts() == {("contacts", str(mailbox[0].help)): 100}
 
 
 def test_skipping_from_many_threads_counts_all(crowd: Crowd, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,9 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import Answer, Ask
 from source_microsoft_graph.errors import (
+    GRANT,
+    NOT_IN_CLOUD,
+    PERMISSION,
     UNKNOWN,
     Action,
     GraphError,
@@ -55,7 +58,7 @@ class GraphStream(HttpStream, ABC):
     """Application permissions, any of which suffices; the first is the one the documentation asks for."""
 
     least_permission: ClassVar[str | None] = None
-    """The least permission where the documented one grants more than this stream needs."""
+    """The least permission that suffices, where the documented one brings more data or more streams."""
 
     primary_key: str | list[str] = "id"
 
@@ -105,12 +108,23 @@ class GraphStream(HttpStream, ABC):
         """The streams whose keys this one needs before it can ask for anything."""
         return ()
 
+    @property
+    def in_cloud(self) -> bool:
+        """Whether the tenant's cloud has what this stream lists."""
+        return self.sync.config.cloud.serves(self.path_template)
+
     def lacking(self, roles: frozenset[str]) -> list[str]:
         """The permissions to grant before this stream can be read, its parents' included."""
         lacking = [] if roles.intersection(self.permissions) else [self.permissions[0]]
         for parent in self.parent_streams():
             lacking += parent.lacking(roles)
         return sorted(set(lacking))
+
+    @property
+    def permission_words(self) -> str:
+        """The permission to grant, and the one to grant instead where less data will do."""
+        less = f" (or {self.least_permission} for less data)" if self.least_permission else ""
+        return f"{self.permissions[0]}{less}"
 
     # The path of a row, in order: slice, listing, request, page, row.
 
@@ -143,7 +157,9 @@ class GraphStream(HttpStream, ABC):
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[Slice]:
         """As many owners a slice as are asked for together. The CDK copies, hashes and logs every slice, so it holds
-        their keys and nothing else."""
+        their keys and nothing else. Raises `StreamRefused` where the cloud does not have what they would list."""
+        if not self.in_cloud:
+            raise StreamRefused(f"{self.name}: {NOT_IN_CLOUD}")
         if not self.of_one_object:
             yield {}
             return
@@ -358,11 +374,10 @@ class GraphStream(HttpStream, ABC):
 
     def _advice(self, response: requests.Response, known: Known) -> str:
         if response.status_code != 403 or self._is_permitted():
-            return known.meaning
+            return str(known.help)
         return (
-            f"Grant the application permission {self.permissions[0]} to app "
-            f"{self.sync.config.credentials.client_id} in the Microsoft Entra admin center (App registrations > "
-            f"API permissions > Microsoft Graph > Application permissions) and give admin consent."
+            f"Grant the application permission {self.permission_words} to app "
+            f"{self.sync.config.credentials.client_id} {GRANT} ({PERMISSION.link})"
         )
 
 

@@ -1,0 +1,58 @@
+"""The Microsoft clouds: where each signs apps in, where its Graph is, and what its Graph lacks.
+
+https://learn.microsoft.com/graph/deployments and, for what each lacks, https://github.com/microsoftgraph/msgraph-metadata
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know."""
+
+    login_host: str
+    graph_host: str
+    lacks: frozenset[str] = frozenset()
+
+    @property
+    def scope(self) -> str:
+        return f"https://{self.graph_host}/.default"
+
+    def serves(self, path: str) -> bool:
+        """Whether this cloud's Graph has the path, whose placeholders stand in braces."""
+        return self.lacks.isdisjoint(_WORD.findall(path))
+
+
+CLOUDS: Mapping[str, Cloud] = {
+    "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
+    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
+    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
+    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
+}
+"""The clouds by the names of the form."""
+
+SOVEREIGN: Mapping[str, Cloud] = {
+    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity"})),
+    "Delos (Germany)": Cloud(
+        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", frozenset({"identity", "teams", "chats"})
+    ),
+    "GovSG (Singapore)": Cloud(
+        "login.sovcloud-identity.sg",
+        "graph.svc.sovcloud.sg",
+        frozenset({"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}),
+    ),
+}
+"""Clouds that are configured by their hosts."""
+
+
+def custom(login_host: str, graph_host: str) -> Cloud:
+    """The cloud at these hosts, with what is known of it."""
+    host = graph_host.lower().removesuffix(":443")
+    known = next((cloud for cloud in SOVEREIGN.values() if cloud.graph_host == host), Cloud("", ""))
+    return replace(known, login_host=login_host, graph_host=graph_host)
