@@ -1,7 +1,4 @@
-"""One app-only access token, shared by every stream and worker of a sync.
-
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
-"""
+"""One app-only access token, shared by every stream and worker of a sync."""
 
 from __future__ import annotations
 
@@ -15,15 +12,17 @@ from typing import Any
 import orjson
 import requests
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
-from msal import ConfidentialClientApplication
 from requests.auth import AuthBase
 
 from source_microsoft_graph.config import Config
+from source_microsoft_graph.credentials import TokenRequest
 from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused, retry_after
 from source_microsoft_graph.pacing import ATTEMPTS, Pacer, backoff
 
 _RENEW_EARLY = 5 * 60
-_TIMEOUT = 30
+_TIMEOUT = (10, 30)
+"""Seconds to connect, and seconds of silence while reading."""
+
 _ENTRA_CODE = re.compile(r"AADSTS(\d+)")
 
 
@@ -48,11 +47,11 @@ class GraphAuth(AuthBase):
                 self._fetch()
             return self._token
 
-    def renew(self, refused: requests.PreparedRequest) -> None:
-        """Replace the token Graph refused, unless another worker already has."""
+    def renew(self, refused: requests.PreparedRequest, claims: str | None = None) -> None:
+        """Replace the token Graph refused, unless another worker already has, by one that meets these claims."""
         with self._lock:
             if refused.headers.get("Authorization") == f"Bearer {self._token}":
-                self._fetch()
+                self._fetch(claims)
 
     @property
     def roles(self) -> frozenset[str]:
@@ -68,8 +67,8 @@ class GraphAuth(AuthBase):
         except (IndexError, KeyError, TypeError, binascii.Error, orjson.JSONDecodeError):
             return frozenset()
 
-    def _fetch(self) -> None:
-        answer = self._ask_entra()
+    def _fetch(self, claims: str | None = None) -> None:
+        answer = self._ask(claims)
         if "access_token" not in answer:
             raise SignInRefused(self._explain(str(answer.get("error_description") or answer.get("error") or answer)))
         self._token = answer["access_token"]
@@ -77,12 +76,16 @@ class GraphAuth(AuthBase):
         lifetime = float(answer["expires_in"])
         self._renew_at = self._pacer.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
 
-    def _ask_entra(self) -> dict[str, Any]:
+    def _ask(self, claims: str | None) -> dict[str, Any]:
+        credentials, login_host = self._config.credentials, self._config.cloud.login_host
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 # A new client each time: msal keeps tokens that were refused since, and refusals for a minute.
-                answer: dict[str, Any] = self._application().acquire_token_for_client(scopes=[self._config.scope])
-                return answer
+                return credentials.ask(
+                    TokenRequest(
+                        f"https://{login_host}/{self._config.tenant_id}", self._config.scope, self._session(), claims
+                    )
+                )
             except ValueError as refusal:
                 # How msal reports a tenant it cannot discover; what Entra said stands in the error before.
                 raise SignInRefused(self._explain(str(refusal.__context__ or refusal))) from None
@@ -90,22 +93,17 @@ class GraphAuth(AuthBase):
                 trouble, wait = error, None if error.response is None else retry_after(error.response)
             if attempt < ATTEMPTS:
                 self._pacer.sleep(wait or backoff(attempt))
+        if credentials.no_endpoint and isinstance(trouble, requests.ConnectionError):
+            raise SignInRefused(f"Sign-in failed. {credentials.no_endpoint} {trouble}")
         raise GraphUnreachable(
-            f"No token could be had from {self._config.cloud.login_host} in {ATTEMPTS} attempts: {trouble}"
+            f"No token could be had from {credentials.endpoint or login_host} in {ATTEMPTS} attempts: {trouble}"
         )
 
-    def _application(self) -> ConfidentialClientApplication:
+    def _session(self) -> requests.Session:
         session = requests.Session()
         session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
-        session.hooks["response"].append(_raise_passing_trouble)
-        return ConfidentialClientApplication(
-            self._config.credentials.client_id,
-            client_credential=self._config.credentials.client_secret,
-            authority=f"https://{self._config.cloud.login_host}/{self._config.tenant_id}",
-            # Instance discovery would ask login.microsoftonline.com about the other clouds' hosts.
-            instance_discovery=False,
-            http_client=session,
-        )
+        session.hooks["response"].append(partial(_raise_passing_trouble, self._config.credentials.passing))
+        return session
 
     def _explain(self, description: str) -> str:
         code = _ENTRA_CODE.search(description)
@@ -114,10 +112,10 @@ class GraphAuth(AuthBase):
         return f"Sign-in failed. {help_} Entra says: {first_line}" if help_ else f"Sign-in failed. {first_line}"
 
 
-def _raise_passing_trouble(response: requests.Response, *_: Any, **__: Any) -> None:
+def _raise_passing_trouble(passing: frozenset[int], response: requests.Response, *_: Any, **__: Any) -> None:
     """msal takes a 429 for a refusal, remembers it, and gives it again when asked again too soon. It logs a body that
     is no JSON, which may be half a token."""
-    if response.status_code == 429 or response.status_code >= 500:
+    if response.status_code == 429 or response.status_code >= 500 or response.status_code in passing:
         response.raise_for_status()
     try:
         response.json()

@@ -34,11 +34,12 @@ class _Envelope(msgspec.Struct):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-def batch_of(urls: Sequence[str], headers: Mapping[str, str]) -> dict[str, Any]:
-    """The body that asks for these URLs, each relative to the version and known by its place in the sequence."""
+def batch_of(urls: Sequence[str], headers: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The body that asks for these URLs with these headers, each URL relative to the version and known by its place."""
     return {
         "requests": [
-            {"id": str(number), "method": "GET", "url": url, "headers": headers} for number, url in enumerate(urls)
+            {"id": str(number), "method": "GET", "url": url, "headers": own}
+            for number, (url, own) in enumerate(zip(urls, headers, strict=True))
         ]
     }
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ from source_microsoft_graph.errors import (
     GraphUnreachable,
     Known,
     ProtocolBroken,
+    claims_challenge,
     describe,
     is_near_limit,
     judge,
@@ -63,13 +64,14 @@ _HEADERS = {
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One page to ask for, on behalf of some listing. `shrinkable` says that the same rows can be asked for in
-    smaller pages. `not_before` is a time of the pacer's."""
+    smaller pages. `not_before` is a time of the pacer's. `headers` go with the request beside the usual ones."""
 
     url: str
     service: Service
     shrinkable: bool = False
     listing: Any = None
     not_before: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class GraphClient:
                 lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
             case Action.RENEW if not trial.renewed:
                 trial.renewed = True
-                self._renew(request)
+                self._renew(request, response)
                 return None
             case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
                 trial.failures += 1
@@ -230,9 +232,9 @@ class GraphClient:
         """One request for all of them: what was sent, how many bytes came back, and each one's own answer."""
         urls = [trial.ask.url for trial in trials]
         if len(urls) == 1:
-            request, size, response = self._exchange(requests.Request("GET", urls[0]))
+            request, size, response = self._exchange(requests.Request("GET", urls[0], _headers_of(trials[0].ask)))
             return request, size, deque([response])
-        envelope = batch_of([_relative(url) for url in urls], _PART_HEADERS)
+        envelope = batch_of([_relative(url) for url in urls], [_headers_of(trial.ask) for trial in trials])
         request, size, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
         return request, size, deque(parts_of(response, urls))
 
@@ -253,9 +255,9 @@ class GraphClient:
             self._accepted = prepared.headers["Authorization"]
         return prepared, len(content), with_content(response, content)
 
-    def _renew(self, refused: requests.PreparedRequest) -> None:
+    def _renew(self, refused: requests.PreparedRequest, refusal: requests.Response) -> None:
         try:
-            self._auth.renew(refused)
+            self._auth.renew(refused, claims_challenge(refusal))
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
 
@@ -274,6 +276,12 @@ class GraphClient:
         parts = urlsplit(url)
         if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _headers_of(ask: Ask) -> dict[str, str]:
+    """A page link carries no header of the first page's, so each request has them all; preferences are joined."""
+    prefer = ", ".join(filter(None, (_PART_HEADERS["Prefer"], ask.headers.get("Prefer"))))
+    return {**_PART_HEADERS, **ask.headers, "Prefer": prefer}
 
 
 def _relative(url: str) -> str:

@@ -6,8 +6,9 @@ Field names, types, bounds, patterns and defaults live in `spec.json`; nothing h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,33 +20,47 @@ from jsonschema.exceptions import ValidationError
 from pendulum.parsing.exceptions import ParserError
 
 from source_microsoft_graph.clouds import CLOUDS, Cloud, custom
+from source_microsoft_graph.credentials import (
+    Certificate,
+    ClientSecret,
+    Credentials,
+    ManagedIdentity,
+    WorkloadIdentity,
+)
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "spec.json").read_text())["connectionSpecification"]
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSecret:
-    """App-only sign-in with a shared secret."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
-    """One tenant, how to sign in to it, and how hard to read it.
+    """One tenant, how to sign in to it, what of it to read, and how hard.
 
     `page_size` counts rows, `num_workers` requests under way at once. `start_date` bounds incremental reads
-    only: a full refresh reads everything Graph keeps.
+    only: a full refresh reads everything Graph keeps. `lookback_window` is how far an incremental read of the audit
+    logs goes back behind the last one.
     """
 
     tenant_id: str = field(repr=False)
-    credentials: ClientSecret
+    credentials: Credentials
     cloud: Cloud
     scope: str
+    user_filter: str | None
+    include_users: frozenset[str]
+    exclude_users: frozenset[str]
+    include_guests: bool
+    include_disabled_accounts: bool
+    extra_user_properties: frozenset[str]
+    message_body: str
+    immutable_ids: bool
+    start_date: pendulum.DateTime | None
+    lookback_window: timedelta
     page_size: int
     num_workers: int
-    start_date: pendulum.DateTime | None
+
+    @property
+    def unwanted_user_properties(self) -> frozenset[str]:
+        """Those that are read only if the configuration says so, and are not to be read."""
+        return frozenset(SPEC["properties"]["extra_user_properties"]["items"]["enum"]) - self.extra_user_properties
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Config:
@@ -56,15 +71,30 @@ class Config:
         raw = trimmed(raw)
         for fault in Draft7Validator(SPEC).iter_errors(raw):
             raise _refusal(*_explain(fault))
+        given = {name: _default(name) for name in SPEC["properties"]} | dict(raw)
+        cloud = _cloud(given["cloud"] or {"cloud_type": "global"})
+        credentials = _credentials(given)
+        include, exclude = _users(given["include_users"]), _users(given["exclude_users"])
+        if both := sorted(include & exclude):
+            raise _refusal("exclude_users", f"{both[0]} stands in include_users too")
         return cls(
-            tenant_id=raw["tenant_id"],
-            credentials=_credentials(raw),
-            cloud=(cloud := _cloud(raw.get("cloud") or {"cloud_type": "global"})),
-            scope=_scope(raw.get("scope"), cloud),
+            tenant_id=given["tenant_id"],
+            credentials=credentials,
+            cloud=cloud,
+            scope=_scope(given["scope"], cloud, credentials),
+            user_filter=given["user_filter"] or None,
+            include_users=include,
+            exclude_users=exclude,
+            include_guests=given["include_guests"],
+            include_disabled_accounts=given["include_disabled_accounts"],
+            extra_user_properties=frozenset(given["extra_user_properties"]),
+            message_body=given["message_body"],
+            immutable_ids=given["immutable_ids"],
+            start_date=_date_time("start_date", given["start_date"]),
+            lookback_window=_duration(given["lookback_window"]),
             # JSON Schema takes 100.0 for an integer.
-            page_size=int(raw.get("page_size", _default("page_size"))),
-            num_workers=int(raw.get("num_workers", _default("num_workers"))),
-            start_date=_date_time("start_date", raw.get("start_date")),
+            page_size=int(given["page_size"]),
+            num_workers=int(given["num_workers"]),
         )
 
 
@@ -72,15 +102,54 @@ def trimmed(raw: Any) -> Any:
     """The configuration without the spaces and line breaks that values are pasted with; no value of ours has any."""
     if isinstance(raw, Mapping):
         return {name: trimmed(value) for name, value in raw.items()}
+    if isinstance(raw, list):
+        return [trimmed(value) for value in raw]
     return raw.strip() if isinstance(raw, str) else raw
 
 
-def _credentials(raw: Mapping[str, Any]) -> ClientSecret:
-    given = raw.get("credentials") or raw
-    for name in ("client_id", "client_secret"):
-        if not given.get(name):
-            raise _refusal(name, "is required, here or in the credentials section")
-    return ClientSecret(client_id=given["client_id"], client_secret=given["client_secret"])
+def _credentials(raw: Mapping[str, Any]) -> Credentials:
+    given = raw["credentials"]
+    if not given:
+        for name in ("client_id", "client_secret"):
+            if not raw[name]:
+                raise _refusal(name, "is required, here or in the credentials section")
+        return ClientSecret(raw["client_id"], raw["client_secret"])
+    try:
+        return _KINDS[given["auth_type"]](given)
+    except ValueError as fault:
+        raise _refusal("credentials", str(fault)) from None
+
+
+def _pem(given: Mapping[str, Any]) -> Credentials:
+    return Certificate.of_pem(
+        given["client_id"],
+        given["certificate"],
+        given["private_key"],
+        given.get("password"),
+        given.get("send_certificate", False),
+    )
+
+
+def _pfx(given: Mapping[str, Any]) -> Credentials:
+    return Certificate.of_pfx(
+        given["client_id"], given["pfx"], given.get("password"), given.get("send_certificate", False)
+    )
+
+
+def _workload_identity(given: Mapping[str, Any]) -> Credentials:
+    file, variable = given.get("assertion_file"), given.get("assertion_variable")
+    if file and variable:
+        raise ValueError("give assertion_file or assertion_variable, not both")
+    return WorkloadIdentity(given["client_id"], file or None, variable or None)
+
+
+_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Credentials]] = {
+    "client_secret": lambda given: ClientSecret(given["client_id"], given["client_secret"]),
+    "certificate": _pem,
+    "certificate_pfx": _pfx,
+    "workload_identity": _workload_identity,
+    "managed_identity": lambda given: ManagedIdentity(given.get("client_id") or None),
+}
 
 
 def _cloud(raw: Mapping[str, Any]) -> Cloud:
@@ -89,9 +158,29 @@ def _cloud(raw: Mapping[str, Any]) -> Cloud:
     return CLOUDS[raw["cloud_type"]]
 
 
-def _scope(raw: str | None, cloud: Cloud) -> str:
-    """Airbyte's form stores the default it shows, so the default means: whatever the cloud needs."""
-    return cloud.scope if raw in (None, _default("scope")) else str(raw)
+def _scope(raw: str | None, cloud: Cloud, credentials: Credentials) -> str:
+    """Airbyte's form stores the default it shows, so the default means: whatever the cloud needs.
+
+    A managed identity may reach far more than Graph, and whoever writes the configuration need not be who may use it.
+    """
+    if raw in (None, _default("scope"), cloud.scope):
+        return cloud.scope
+    if isinstance(credentials, ManagedIdentity):
+        raise _refusal("scope", "can only be Microsoft Graph's with a managed identity: leave it out")
+    return str(raw)
+
+
+def _users(names: Iterable[str] | None) -> frozenset[str]:
+    """IDs and principal names as they are compared: Graph knows them in any case."""
+    return frozenset(name.lower() for name in names or ())
+
+
+def _duration(raw: str) -> timedelta:
+    try:
+        duration = pendulum.parse(raw)
+    except (ParserError, ValueError, OverflowError) as error:
+        raise _refusal("lookback_window", f"{raw!r} is not a duration: {error}") from None
+    return timedelta(seconds=cast(pendulum.Duration, duration).total_seconds())
 
 
 def _date_time(name: str, raw: str | None) -> pendulum.DateTime | None:
@@ -104,7 +193,7 @@ def _date_time(name: str, raw: str | None) -> pendulum.DateTime | None:
 
 
 def _default(name: str) -> Any:
-    return SPEC["properties"][name]["default"]
+    return SPEC["properties"][name].get("default")
 
 
 def _explain(fault: ValidationError) -> tuple[str, str]:

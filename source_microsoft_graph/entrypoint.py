@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO, cast
@@ -11,10 +15,11 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
+from airbyte_cdk.utils import AirbyteTracedException
 
-from source_microsoft_graph.config import Config
+from source_microsoft_graph.config import SPEC, Config, trimmed
 from source_microsoft_graph.output import Chunk
-from source_microsoft_graph.source import SourceMicrosoftGraph
+from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
 
 class _Entrypoint(AirbyteEntrypoint):
@@ -54,10 +59,30 @@ def _print(lines: bytes) -> None:
         output.flush()
 
 
-def launch(args: list[str]) -> None:
-    """Run a command of the protocol and print its messages."""
+def launch(args: list[str]) -> int:
+    """Run a command of the protocol and print its messages. Gives the exit code."""
+    parsed = AirbyteEntrypoint.parse_args(args)
+    # Airbyte reads messages from a pipe; whoever has a terminal there has come to look for themselves.
+    if parsed.command == "check" and sys.stdout.isatty():
+        return show_check(parsed.config)
     entrypoint = _Entrypoint(SourceMicrosoftGraph())
     with PRINT_BUFFER:
-        for message in entrypoint.run(entrypoint.parse_args(args)):
+        for message in entrypoint.run(parsed):
             # One write for a line and its end: a log of another thread could come between two.
             PRINT_BUFFER.write(f"{message}\n")
+    return 0
+
+
+def show_check(config_file: str) -> int:
+    """The check as a table; the exit code is 1 where nothing can be read."""
+    logging.getLogger("airbyte").setLevel(logging.CRITICAL)
+    width, colours = shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ
+    try:
+        raw = SourceMicrosoftGraph.read_config(config_file)
+        AirbyteEntrypoint.set_up_secret_filter(trimmed(raw), SPEC)
+        report = preflight(Config.parse(raw), logging.getLogger("airbyte"))
+    except AirbyteTracedException as trouble:
+        print("\n".join(textwrap.wrap(str(trouble.message), width, break_long_words=False, break_on_hyphens=False)))
+        return 1
+    print(f"\n{report.table(width, colours)}\n")
+    return 0 if report.readable() else 1

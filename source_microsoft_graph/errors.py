@@ -14,6 +14,8 @@ https://learn.microsoft.com/graph/errors and https://learn.microsoft.com/entra/i
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,6 +97,8 @@ class Lack(Enum):
     PERMISSION = "permission missing"
     LICENCE = "licence missing"
     CLOUD = "not in this cloud"
+    REFUSED = "refused"
+    ANSWER = "no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class Known:
             and self.text.lower() in message
         )
 
+
+_CHALLENGE = re.compile(r'\bclaims="([^"]+)"')
 
 _LEARN = "https://learn.microsoft.com"
 
@@ -261,8 +267,9 @@ CATALOGUE: tuple[Known, ...] = (
     Known(400, Action.FAIL, _FILTER, text="filter clause"),
     # Clouds and licences.
     Known(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
-    Known(403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant"),
-    Known(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license"),
+    # Users are refused likewise when they are asked for with their last sign-ins.
+    Known(403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant", precise=False),
+    Known(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license", precise=False),
     Known(400, Action.FAIL, _NO_SHAREPOINT, text="does not have a SPO license"),
     Known(402, Action.FAIL, _UNPAID),
     # One object.
@@ -400,6 +407,21 @@ def retry_after(response: requests.Response) -> float | None:
     """
     waits = [_seconds(response.headers.get(name)) for name in ("Retry-After", "RateLimit-Reset")]
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def claims_challenge(response: requests.Response) -> str | None:
+    """What Graph demands of the next token, as JSON, where it revokes one before its time.
+
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
+    challenge = _CHALLENGE.search(response.headers.get("WWW-Authenticate", ""))
+    if not challenge:
+        return None
+    try:
+        claims = base64.b64decode(challenge[1] + "=" * (-len(challenge[1]) % 4), altchars=b"-_").decode()
+        return claims if isinstance(orjson.loads(claims), dict) else None
+    except ValueError:
+        return None
 
 
 def is_near_limit(response: requests.Response) -> bool:

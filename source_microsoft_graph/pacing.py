@@ -55,6 +55,8 @@ class Service(Enum):
 
     # 3,500 resource units, of which listing the members of a group costs 3.
     DIRECTORY = Limit("directory", 1_166, 10, grows=True)
+    # Users with their last sign-ins: https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
+    SIGN_IN_ACTIVITY = Limit("sign-in activity", 10, 60)
     TEAMS = Limit("teams", 60, 1, between=0.25)
     CHATS = Limit("chats", 20, 1, between=1.0)
     CHAT_MESSAGES = Limit("chat messages", 20, 1, between=1.0)

@@ -6,7 +6,7 @@ import gc
 import sys
 
 
-def run(args: list[str] | None = None) -> None:
+def run(args: list[str] | None = None) -> int:
     # Each page of Graph's allocates tens of thousands of containers, and each full collection would walk the CDK's
     # modules for nothing: frozen modules and fewer collections halve the time of a read on Python 3.11.
     gc.disable()
@@ -16,7 +16,7 @@ def run(args: list[str] | None = None) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
-    launch(sys.argv[1:] if args is None else args)
+    return launch(sys.argv[1:] if args is None else args)
 
 
 def _leave_docstrings_alone() -> None:

@@ -6,16 +6,24 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    Status,
+)
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import Stream
 
 from source_microsoft_graph.config import Config, trimmed
-from source_microsoft_graph.errors import StreamRefused
+from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
 from source_microsoft_graph.output import Chunk
+from source_microsoft_graph.preflight import Preflight, Report
 from source_microsoft_graph.reader import ChunkReader
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
 
 
@@ -39,35 +47,30 @@ class SourceMicrosoftGraph(AbstractSource):
         """The configuration as the other commands get it. The CDK would write it to a file, secrets included."""
         return cast(Mapping[str, Any], trimmed(config))
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
-        """Sign in, say which streams lack which permission, and prove one real request.
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """As the CDK's, with the message as it is instead of in quotes, and there on success too."""
+        succeeded, message = self.check_connection(logger, config)
+        return AirbyteConnectionStatus(status=Status.SUCCEEDED if succeeded else Status.FAILED, message=message)
 
-        Raises a `config_error` where nothing can be read.
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
+        """One readable stream is enough: whoever selects a stream that cannot be read has been told.
+
+        Raises a `config_error` where signing in is refused, and a `transient_error` where nothing answers.
         """
-        sync = Sync(Config.parse(config), logger)
-        roles = sync.auth.roles
-        streams = [stream_class(sync) for stream_class in STREAMS]
-        lacking = {stream.name: stream.lacking(roles) for stream in streams}
-        for name, permissions in lacking.items():
-            if permissions:
-                logger.warning(f"{name} cannot be read: grant the app {', '.join(permissions)}.")
-        refusals = []
-        for stream in sorted(streams, key=lambda stream: bool(lacking[stream.name])):
-            if stream.of_one_object:
-                continue
-            try:
-                stream.probe()
-            except StreamRefused as refusal:
-                refusals.append(str(refusal))
-            else:
-                covered = sum(not permissions for permissions in lacking.values())
-                logger.info(f"{stream.name} answers; the app's permissions cover {covered} of {len(streams)} streams.")
-                return True, None
-        raise StreamRefused(f"No stream can be read. {refusals[0]}")
+        report = preflight(Config.parse(config), logger)
+        message = report.summary()
+        if report.readable():
+            logger.log(logging.INFO if report.readable() == len(STREAMS) else logging.WARNING, message)
+            return True, message
+        if all(verdict.lack is Lack.ANSWER for verdict in report.verdicts):
+            raise GraphUnavailable(message)
+        return False, message
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """What discover shows. A stream that the cloud lacks could only fail, so it is not offered; a catalog that
+        selects it all the same is read without it, and that stream fails with the reason."""
         sync = Sync(Config.parse(config), logging.getLogger("airbyte"))
-        return [stream_class(sync) for stream_class in STREAMS]
+        return [stream for stream in _all_streams(sync) if stream.in_cloud]
 
     def read(
         self,
@@ -88,7 +91,7 @@ class SourceMicrosoftGraph(AbstractSource):
         """What `read` gives, with the records as chunks of printed lines."""
         sync = Sync(Config.parse(config), logger)
         wanted = {configured.stream.name for configured in catalog.streams}
-        streams = [stream_class(sync) for stream_class in STREAMS]
+        streams = _all_streams(sync)
         if unknown := sorted(wanted - {stream.name for stream in streams}):
             raise StreamRefused(f"The catalog selects streams this connector does not have: {', '.join(unknown)}.")
         if not wanted:
@@ -103,3 +106,16 @@ class SourceMicrosoftGraph(AbstractSource):
             yield from reader.read_chunks()
         finally:
             sync.close()
+
+
+def preflight(config: Config, logger: logging.Logger) -> Report:
+    """Whether each stream can be read."""
+    sync = Sync(config, logger)
+    try:
+        return Preflight(sync, _all_streams(sync)).report()
+    finally:
+        sync.close()
+
+
+def _all_streams(sync: Sync) -> list[GraphStream]:
+    return [stream_class(sync) for stream_class in STREAMS]

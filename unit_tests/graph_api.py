@@ -29,6 +29,31 @@ LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 GRAPH = "https://graph.microsoft.com/v1.0/"
 EVERY_PERMISSION = sorted({stream.permissions[0] for stream in STREAMS})
 
+ONE_OF_EACH = (
+    "users",
+    "applications",
+    "servicePrincipals",
+    "groups",
+    "groups/g/members",
+    "groups/g/owners",
+    "teams/g/channels",
+    "teams/g/members",
+    "users/u/chats",
+    "chats/u/messages",
+    "users/u/messages",
+    "users/u/events",
+    "users/u/contacts",
+    "users/u/drive/root/delta",
+    "drives",
+    "auditLogs/directoryAudits",
+    "auditLogs/signIns",
+    "identity/conditionalAccess/policies",
+    "directoryRoles",
+    "directoryRoleTemplates",
+    "directoryRoles/d/members",
+)
+"""What a check asks for: each object's ID is the first letter of its path."""
+
 Answer = Mapping[str, Any]
 """Keyword arguments of requests-mock: status_code, json, content, headers, exc."""
 
@@ -88,6 +113,11 @@ class FakeGraph:
             following = links[number] if number < len(links) else None
             here = path if number == 0 else links[number - 1].removeprefix(GRAPH)
             self.answers(here, a_page(*page, link=following))
+
+    def holds_one_of_each(self) -> None:
+        """A tenant with one object of every kind."""
+        for path in ONE_OF_EACH:
+            self.lists(path, [{"id": path[0]}])
 
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""

@@ -120,7 +120,7 @@ def test_signing_in_has_a_timeout(wire: requests_mock.Mocker, auth: GraphAuth) -
     """Neither finding the tenant nor asking for a token waits for ever."""
     auth.token()
 
-    assert [request.timeout for request in wire.request_history] == [30, 30]
+    assert [request.timeout for request in wire.request_history] == [(10, 30), (10, 30)]
 
 
 @pytest.mark.parametrize(

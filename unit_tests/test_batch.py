@@ -45,7 +45,7 @@ def a_response(body: Any, status: int = 200) -> requests.Response:
 
 def test_the_envelope_holds_relative_urls_and_headers_of_their_own() -> None:
     """Each part has an id, a URL below the version and the headers that a batch does not pass on."""
-    assert batch_of(["/users/1/messages?$top=5", "/users/2/messages"], {"Prefer": "a"}) == {
+    assert batch_of(["/users/1/messages?$top=5", "/users/2/messages"], [{"Prefer": "a"}] * 2) == {
         "requests": [
             {"id": "0", "method": "GET", "url": "/users/1/messages?$top=5", "headers": {"Prefer": "a"}},
             {"id": "1", "method": "GET", "url": "/users/2/messages", "headers": {"Prefer": "a"}},

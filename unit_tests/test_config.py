@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pendulum
@@ -13,7 +14,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.clouds import CLOUDS, Cloud
-from source_microsoft_graph.config import SPEC, ClientSecret, Config
+from source_microsoft_graph.config import SPEC, Config
+from source_microsoft_graph.credentials import ClientSecret
 
 SECRET = "the-secret-value"
 FLAT: Mapping[str, Any] = {"tenant_id": "contoso.onmicrosoft.com", "client_id": "the-client", "client_secret": SECRET}
@@ -26,9 +28,18 @@ PARSED = Config(
     credentials=ClientSecret(client_id="the-client", client_secret=SECRET),
     cloud=Cloud("login.microsoftonline.com", "graph.microsoft.com"),
     scope="https://graph.microsoft.com/.default",
+    user_filter=None,
+    include_users=frozenset(),
+    exclude_users=frozenset(),
+    include_guests=True,
+    include_disabled_accounts=True,
+    extra_user_properties=frozenset({"employeeOrgData", "employeeLeaveDateTime", "customSecurityAttributes"}),
+    message_body="html",
+    immutable_ids=True,
+    start_date=None,
+    lookback_window=timedelta(hours=1),
     page_size=999,
     num_workers=10,
-    start_date=None,
 )
 
 
@@ -66,10 +77,19 @@ def test_the_credentials_section_wins() -> None:
 def test_defaults_come_from_the_spec() -> None:
     """A field left out has the value that the spec shows for it."""
     shown = {name: field["default"] for name, field in SPEC["properties"].items() if "default" in field}
-    config = Config.parse(FLAT)
 
-    assert {name: getattr(config, name) for name in shown} == shown
-    assert set(shown) == {"page_size", "num_workers", "scope"}
+    assert Config.parse({**FLAT, **shown}) == Config.parse(FLAT) == PARSED
+    assert set(shown) == {
+        "extra_user_properties",
+        "immutable_ids",
+        "include_disabled_accounts",
+        "include_guests",
+        "lookback_window",
+        "message_body",
+        "num_workers",
+        "page_size",
+        "scope",
+    }
 
 
 @pytest.mark.parametrize(

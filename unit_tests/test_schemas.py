@@ -52,7 +52,6 @@ NOT_LISTED: Mapping[str, Mapping[str, str]] = {
         "mailboxSettings": "kept in Exchange, answered for a single user only",
         "deviceEnrollmentLimit": "kept in Intune: in a list's $select it fails the whole request",
         "print": "kept in Universal Print, outside the directory",
-        "signInActivity": "needs AuditLog.Read.All and a premium licence, else 403 for the whole request",
     },
     "group": {
         "accessType": _ONE_GROUP_ONLY,
@@ -269,10 +268,19 @@ def test_a_schema_keeps_to_the_keywords_airbyte_understands(stream: str) -> None
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_only_the_droppable_columns_are_marked_optional_in_select(stream: str) -> None:
-    """The select annotation marks exactly the columns whose refusal must not fail a sync."""
+def test_only_the_columns_that_select_may_fail_on_are_marked(stream: str) -> None:
+    """The select annotation marks exactly the columns whose refusal must not fail a sync, and those of other types
+    than the list's, which $select never names."""
     marked = {path.removeprefix("."): node["select"] for path, node in subschemas(load(stream)) if "select" in node}
-    assert marked == dict.fromkeys(SELECT_OPTIONAL.get(stream, ()), "optional")
+    licensed = {"sign_in_activity": "licensed"} if stream == "users" else {}
+    never = dict.fromkeys(_of_other_types(stream) if stream == "mail_messages" else (), "never")
+    assert marked == dict.fromkeys(SELECT_OPTIONAL.get(stream, ()), "optional") | licensed | never
+
+
+def _of_other_types(stream: str) -> set[str]:
+    published = graph_types.properties(STREAM_TYPES[stream])
+    columns = set(load(stream)["properties"]) - {"user_id", "odata_type"}
+    return {name for name in columns if camel_case(name) not in published}
 
 
 @pytest.mark.parametrize("stream", sorted(SELECT_OPTIONAL))

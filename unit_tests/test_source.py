@@ -14,24 +14,14 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
+from source_microsoft_graph.config import SPEC
 from source_microsoft_graph.run import run
 from source_microsoft_graph.streams import STREAMS
-from unit_tests.graph_api import CONFIG, EVERY_PERMISSION, FakeGraph, a_catalog, an_error, errors, read
+from unit_tests.graph_api import CONFIG, ONE_OF_EACH, Answer, FakeGraph, a_catalog, an_error, errors, read
+
+NO_SEGMENT = "Resource not found for the segment 'auditLogs'."
 
 LOGGER = logging.getLogger("airbyte")
-
-OWN_PATHS = (
-    "users",
-    "applications",
-    "servicePrincipals",
-    "groups",
-    "auditLogs/directoryAudits",
-    "auditLogs/signIns",
-    "identity/conditionalAccess/policies",
-    "directoryRoles",
-    "directoryRoleTemplates",
-)
-"""What can be listed without knowing a parent."""
 
 
 def check(config: Mapping[str, Any] = CONFIG) -> tuple[Status, str | None]:
@@ -49,85 +39,160 @@ def test_spec_is_the_file() -> None:
     """The specification a user's form is built from is spec.json as it stands."""
     spec = SourceMicrosoftGraph().spec(LOGGER)
     assert isinstance(spec, ConnectorSpecification)
-    properties = spec.connectionSpecification["properties"]
-    assert sorted(properties, key=lambda name: properties[name]["order"]) == [
-        "tenant_id",
-        "credentials",
-        "start_date",
-        "page_size",
-        "num_workers",
-        "cloud",
-        "scope",
-        "client_id",
-        "client_secret",
-    ]
-    assert spec.connectionSpecification["required"] == ["tenant_id"]
+    assert spec.connectionSpecification == SPEC
 
 
-def test_check_succeeds_with_one_real_request(graph: FakeGraph) -> None:
-    """One token and one row of one stream prove the connection."""
-    graph.lists("users", [{"id": "1"}])
+def test_check_succeeds_with_a_handful_of_requests(graph: FakeGraph) -> None:
+    """One token, one row of each stream, and few requests for all of them; audit logs allow five in ten seconds."""
+    graph.holds_one_of_each()
 
-    assert check() == (Status.SUCCEEDED, None)
-    assert graph.asked == ["users?$top=1&$select=id"]
+    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
     assert graph.sign_ins == 1
+    assert len(graph.batches) == 6
+    # The fake Graph asks itself for each part, which counts here too.
+    assert len(graph.asked) == 22 == sum(map(len, graph.batches)) + 3
+    assert sum(path.startswith("auditLogs/") for path in graph.asked) == 2
+    assert sum(path.startswith("identity/") for path in graph.asked) == 1
 
 
-def test_check_names_what_each_stream_lacks(graph: FakeGraph, caplog: pytest.LogCaptureFixture) -> None:
-    """Streams without their permission, or their parents', are told at WARN; one readable stream is enough."""
+def test_check_says_what_each_stream_lacks(graph: FakeGraph) -> None:
+    """Streams without their permission, or their parents', are told and not asked for; one readable is enough."""
     graph.grants("User.Read.All", "Calendars.Read")
-    graph.lists("users", [{"id": "1"}])
+    graph.holds_one_of_each()
 
-    with caplog.at_level(logging.WARNING):
-        assert check() == (Status.SUCCEEDED, None)
+    status, message = check()
 
-    told = dict(message.split(" cannot be read: grant the app ") for message in caplog.messages)
-    assert "users" not in told
-    assert "calendar_events" not in told
-    assert told["mail_messages"] == "Mail.Read."
-    assert told["group_member"] == "Group.Read.All."
-    assert told["chat_messages"] == "Chat.Read.All."
-    assert told["drives"] == "Files.Read.All, Group.Read.All."
-    assert len(told) == 20
+    assert status == Status.SUCCEEDED
+    assert str(message).startswith("2 of 22 streams can be read. Permission missing: ")
+    assert "mail_messages: Mail.Read (at least Mail.ReadBasic.All)." in str(message)
+    assert "team_member: Group.Read.All (at least GroupMember.Read.All and TeamMember.Read.All)." in str(message)
+    assert "drives: Files.Read.All, Group.Read.All (at least GroupMember.Read.All)." in str(message)
+    assert "Granted so far: Calendars.Read, User.Read.All." in str(message)
+    assert graph.asked == ["users?$top=1&$select=id", "users/u/events?$top=1"]
 
 
-@pytest.mark.parametrize("permission", EVERY_PERMISSION)
-def test_a_missing_permission_costs_its_own_streams_only(
-    graph: FakeGraph, caplog: pytest.LogCaptureFixture, permission: str
-) -> None:
-    """Without one permission, exactly the streams that need it, or whose parents do, are told."""
-    graph.grants(*set(EVERY_PERMISSION) - {permission})
-    for path in OWN_PATHS:
-        graph.lists(path, [{"id": "1"}])
+def test_check_tells_at_warn_what_cannot_be_read(graph: FakeGraph, caplog: pytest.LogCaptureFixture) -> None:
+    """Airbyte's form shows nothing of a check that succeeded, so the log does."""
+    graph.grants("User.Read.All")
+    graph.holds_one_of_each()
 
-    with caplog.at_level(logging.WARNING):
-        assert check() == (Status.SUCCEEDED, None)
+    with caplog.at_level(logging.INFO):
+        _, message = check()
 
-    parents = {"User.Read.All": 8, "Group.Read.All": 7, "RoleManagement.Read.Directory": 3, "Chat.Read.All": 2}
-    others = {"Files.Read.All": 2, "Application.Read.All": 2, "AuditLog.Read.All": 2}
-    assert len(caplog.messages) == {**parents, **others}.get(permission, 1)
-    assert all(permission in message for message in caplog.messages)
+    assert [(record.levelno, record.message) for record in caplog.records] == [(logging.WARNING, message)]
 
 
-def test_check_tries_another_stream_when_one_is_refused(graph: FakeGraph) -> None:
-    """A tenant may refuse one list for reasons of its own; the next one proves the connection as well."""
-    graph.answers("users", an_error(403, "Authorization_RequestDenied"))
-    graph.lists("applications", [{"id": "1"}])
+def test_check_goes_on_when_a_stream_is_refused(graph: FakeGraph) -> None:
+    """A tenant may refuse one list for reasons of its own; what hangs on it is refused with it."""
+    graph.holds_one_of_each()
+    graph.answers("directoryRoles", an_error(403, "Authorization_RequestDenied", "Not for you."))
 
-    assert check() == (Status.SUCCEEDED, None)
+    status, message = check()
+
+    assert status == Status.SUCCEEDED
+    assert "20 of 22 streams can be read. Refused: directory_roles, directory_role_member: HTTP 403" in str(message)
+    assert "Not for you." in str(message)
 
 
 def test_check_fails_when_nothing_can_be_read(graph: FakeGraph) -> None:
     """A token without roles reads nothing, and the message says what to grant."""
     graph.grants()
-    for path in OWN_PATHS:
+    for path in ONE_OF_EACH:
         graph.answers(path, an_error(403, "Authorization_RequestDenied", "Insufficient privileges."))
 
     status, message = check()
 
     assert status == Status.FAILED
-    assert "No stream can be read" in str(message)
-    assert "User.Read.All" in str(message)
+    assert str(message).startswith("No stream can be read. Permission missing: users, ")
+    assert "Grant the application permissions User.Read.All, " in str(message)
+    assert "Granted so far: nothing that the token tells of." in str(message)
+
+
+def test_a_token_that_tells_nothing_may_still_read(graph: FakeGraph) -> None:
+    """Microsoft promises nothing of a token's inside: where there are no roles in it, Graph's answers count."""
+    graph.signs_in({"json": {"access_token": "opaque", "expires_in": 3600, "token_type": "Bearer"}})
+    graph.holds_one_of_each()
+
+    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+
+
+@pytest.mark.parametrize("empty", ["users", "groups", "users/u/chats"])
+def test_nothing_to_read_is_readable(graph: FakeGraph, empty: str) -> None:
+    """Where there is no object to ask about, the roles have to do."""
+    graph.holds_one_of_each()
+    graph.lists(empty, [])
+
+    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+
+
+def test_an_object_refused_is_no_stream_refused(graph: FakeGraph) -> None:
+    """The first user may be a guest without a mailbox, or outside the app's access policy."""
+    graph.holds_one_of_each()
+    graph.answers("users/u/messages", an_error(404, "MailboxNotEnabledForRESTAPI"))
+    graph.answers("users/u/events", an_error(403, "ErrorAccessDenied"))
+    graph.answers("users/u/drive/root/delta", an_error(423, "notAllowed"))
+    graph.answers("teams/g/members", an_error(401, "Unauthorized"))
+
+    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+
+
+def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
+    """Teams names the roles it misses; then they are missing, whatever the token says."""
+    graph.holds_one_of_each()
+    text = "Missing role permissions on the request. API requires one of 'TeamMember.Read.All'."
+    graph.answers("teams/g/members", an_error(403, "Forbidden", text))
+
+    _, message = check()
+
+    assert str(message).startswith("21 of 22 streams can be read. Permission missing: team_member: Group.Read.All ")
+    assert text in str(message)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "told"),
+    [
+        (
+            "auditLogs/signIns",
+            an_error(403, "X", "doesn't have premium license"),
+            "Licence missing: audit_logs_signins",
+        ),
+        ("auditLogs/signIns", an_error(400, "BadRequest", NO_SEGMENT), "Not in this cloud: audit_logs_signins: "),
+        ("applications", an_error(418, "Teapot"), "Refused: applications: HTTP 418 Teapot: No. "),
+        ("applications", an_error(503, "ServiceUnavailable"), "No answer: applications: HTTP 503 ServiceUnavailable: "),
+    ],
+)
+def test_check_tells_what_else_a_stream_lacks(graph: FakeGraph, path: str, error: Answer, told: str) -> None:
+    """A licence, a service the cloud has not, a refusal nobody knows, an outage of one service."""
+    graph.holds_one_of_each()
+    graph.answers(path, error)
+
+    assert check()[0] == Status.SUCCEEDED
+    assert f"21 of 22 streams can be read. {told}" in str(check()[1])
+
+
+@pytest.mark.parametrize("text", ["Invalid filter clause.", "Something new about the query."])
+def test_a_filter_graph_refuses_fails_the_check(graph: FakeGraph, text: str) -> None:
+    """A filter that Graph does not take is the configuration's fault, whatever else can be read."""
+    graph.holds_one_of_each()
+    graph.answers("users", an_error(400, "Request_UnsupportedQuery", text))
+
+    status, message = check({**CONFIG, "user_filter": "departmnet eq 'Sales'"})
+
+    assert status == Status.FAILED
+    assert str(message).startswith("user_filter, include_users: ")
+    assert text in str(message)
+
+
+def test_a_token_graph_refuses_fails_the_check(graph: FakeGraph) -> None:
+    """A token for the wrong cloud is refused everywhere, once it has been renewed in vain."""
+    for path in ONE_OF_EACH:
+        graph.answers(path, an_error(401, "InvalidAuthenticationToken", "Invalid audience."))
+
+    status, message = check()
+
+    assert status == Status.FAILED
+    assert "Graph does not accept the access token." in str(message)
+    assert graph.sign_ins == 2
 
 
 @pytest.mark.parametrize(
@@ -155,7 +220,8 @@ def test_check_explains_a_refused_sign_in(graph: FakeGraph, code: int, told: str
 
 def test_check_crashes_when_graph_is_down(graph: FakeGraph) -> None:
     """An outage is not the user's fault: no FAILED status that would have them look for theirs."""
-    graph.answers("users", an_error(503, "ServiceUnavailable"))
+    for path in ONE_OF_EACH:
+        graph.answers(path, an_error(503, "ServiceUnavailable"))
 
     with pytest.raises(AirbyteTracedException) as raised:
         check()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # https://learn.microsoft.com/graph/deployments
@@ -66,3 +68,36 @@ def _certificate(
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def of_app(
+    name: str = "source-microsoft-graph", key: rsa.RSAPrivateKey | None = None
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """A certificate for an app to sign in with, by its own signature, and its key."""
+    key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + LIFETIME)
+    )
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def pem(of: x509.Certificate | rsa.RSAPrivateKey, password: str = "") -> str:
+    """A certificate or a private key as a PEM file has it."""
+    if isinstance(of, x509.Certificate):
+        return _pem(of).decode()
+    encryption = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+    return of.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
+
+
+def pfx(certificate: x509.Certificate, key: rsa.RSAPrivateKey, password: str = "") -> str:
+    """Both in a PFX file, in base64."""
+    encryption = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+    return b64encode(pkcs12.serialize_key_and_certificates(b"app", key, certificate, None, encryption)).decode()

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import certificates
+from . import certificates, identity
 from .tenant import Tenant
 from .wire import Reply, Request
 
@@ -51,6 +51,11 @@ class Server:
         self._temporary.cleanup()
 
     @property
+    def identity_url(self) -> str:
+        """Where the machine's own endpoints for managed identities are, over plain HTTP."""
+        return f"http://127.0.0.1:{self._identity_port}"
+
+    @property
     def host(self) -> str:
         return f"localhost:{self.port}"
 
@@ -80,11 +85,16 @@ class Server:
         listener = await self._loop.create_server(handlers, "127.0.0.1", self.port, ssl=context, backlog=1024)
         self.port = listener.sockets[0].getsockname()[1]
         self.tenant.graph_hosts |= {self.host, f"127.0.0.1:{self.port}"}
+        machine = web.Server(self._handle_identity, access_log=None)
+        identities = await self._loop.create_server(machine, "127.0.0.1", 0)
+        self._identity_port = identities.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         listener.close()
-        transports = [connection.transport for connection in handlers.connections]
+        identities.close()
+        transports = [connection.transport for server in (handlers, machine) for connection in server.connections]
         await handlers.shutdown(0.1)
+        await machine.shutdown(0.1)
         for transport in transports:
             if transport:
                 transport.abort()
@@ -100,6 +110,13 @@ class Server:
             return await DELIVERIES[reply.delivery](self, incoming, reply)
         finally:
             self.tenant.finish(reply)
+
+    async def _handle_identity(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = incoming.raw_path.partition("?")
+        request = Request(incoming.method, path, query, incoming.headers)
+        reply = identity.respond(self.tenant, request)
+        self.tenant.requests.add(self.tenant.clock(), request, reply)
+        return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
     async def _whole(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         return web.Response(status=reply.status, **self._encoded(incoming, reply))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from . import clouds
 from .problems import Problem
+from .trust import Refused
 from .wire import Reply, Request, request_id
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ REQUIRED = ("grant_type", "client_id", "scope")
 CHALLENGE = {
     "WWW-Authenticate": 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
 }
+NOT_FEDERATED = "No matching federated identity record found for presented assertion {} '{{}}'."
 
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 REFUSALS: Mapping[int, tuple[int, str, str]] = {
@@ -41,18 +44,25 @@ REFUSALS: Mapping[int, tuple[int, str, str]] = {
         "the client secret ID, for a secret added to app '{}'.",
     ),
     7000218: (401, "invalid_client", "The request body must contain: 'client_assertion' or 'client_secret'."),
+    50013: (400, "invalid_grant", "Assertion failed signature validation. [Reason - {}]"),
+    53003: (400, "invalid_grant", "Access has been blocked by Conditional Access policies."),
+    70025: (401, "invalid_client", "The client has no configured federated identity credentials.{}"),
+    700021: (401, "invalid_client", "Client assertion application identifier doesn't match 'client_id' parameter {}."),
+    700024: (401, "invalid_client", "Client assertion is not within its valid time range: {}."),
+    700027: (
+        401,
+        "invalid_client",
+        "The certificate with identifier used to sign the client assertion is not registered on application. "
+        "[Reason - The key was not found., Thumbprint of key used by client: '{}']",
+    ),
+    700030: (401, "invalid_client", "Invalid certificate - subject name in certificate isn't authorized: {}."),
+    700211: (401, "invalid_client", NOT_FEDERATED.format("issuer")),
+    700212: (401, "invalid_client", NOT_FEDERATED.format("audience")),
+    700213: (401, "invalid_client", NOT_FEDERATED.format("subject")),
     7000222: (401, "invalid_client", "The provided client secret keys for app '{}' are expired."),
     500011: (400, "invalid_resource", "The resource principal named {} was not found in the tenant named Contoso."),
     1002012: (400, "invalid_scope", "The provided value for scope {} is not valid: it must end with /.default."),
 }
-
-
-class Refused(Exception):
-    """A refusal by its AADSTS number."""
-
-    def __init__(self, number: int, subject: str = "") -> None:
-        super().__init__(number, subject)
-        self.number, self.subject = number, subject
 
 
 def respond(tenant: Tenant, request: Request) -> Reply | None:
@@ -88,21 +98,27 @@ def _grant(tenant: Tenant, request: Request) -> Mapping[str, Any]:
         (form["grant_type"] == "client_credentials", 70003, form["grant_type"]),
         (client == tenant.client_id, 700016, client),
         (not tenant.traits.app_disabled, 7000112, client),
-        (secret is not None, 7000218, ""),
-        (secret == tenant.client_secret, 7000215, client),
-        (not tenant.traits.secret_expired, 7000222, client),
+        (secret is not None or "client_assertion" in form, 7000218, ""),
+        (secret in (None, tenant.client_secret), 7000215, client),
+        (secret is None or not tenant.traits.secret_expired, 7000222, client),
+        (not tenant.trust.blocked, 53003, ""),
         (resource != scope, 1002012, scope),
         (resource.removeprefix("https://") in tenant.graph_hosts, 500011, resource),
+        (clouds.knows(request.host, resource.removeprefix("https://")), 500011, resource),
     )
     for passed, number, subject in checks:
         if not passed:
             raise Refused(number, subject)
+    if secret is None:
+        endpoint = _metadata(tenant, request)["token_endpoint"]
+        tenant.trust.prove(form, endpoint, tenant.clock())
+    claims = orjson.loads(form.get("claims") or "{}").get("access_token", {})
     lifetime = int(tenant.traits.token_seconds)
     return {
         "token_type": "Bearer",
         "expires_in": lifetime,
         "ext_expires_in": lifetime,
-        "access_token": issue(tenant, resource, tenant.grants, lifetime),
+        "access_token": issue(tenant, resource, tenant.grants, lifetime, claims),
     }
 
 
@@ -126,8 +142,11 @@ def _json(status: int, answer: Mapping[str, Any]) -> Reply:
     return Reply(status, orjson.dumps(answer), {"Content-Type": "application/json; charset=utf-8"}, service="signin")
 
 
-def issue(tenant: Tenant, audience: str, roles: Collection[str], lifetime: float) -> str:
-    """An access token: a JWT whose `roles` are the application permissions granted at this moment.
+def issue(
+    tenant: Tenant, audience: str, roles: Collection[str], lifetime: float, asked: Mapping[str, Any] | None = None
+) -> str:
+    """An access token: a JWT whose `roles` are the application permissions granted at this moment. `asked` holds the
+    claims it was asked to meet, such as that its client can answer to a challenge.
 
     https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
     """
@@ -142,6 +161,8 @@ def issue(tenant: Tenant, audience: str, roles: Collection[str], lifetime: float
         "roles": sorted(roles),
         "tid": tenant.tenant_id,
         "uti": tenant.token_generation,
+        "xms_cc": [value.lower() for value in (asked or {}).get("xms_cc", {}).get("values", ())],
+        "met": {name: claim for name, claim in (asked or {}).items() if name != "xms_cc"},
     }
     signed = f"{_encode(orjson.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encode(orjson.dumps(claims))}"
     return f"{signed}.{_signature(tenant, signed)}"
@@ -163,6 +184,11 @@ def roles(tenant: Tenant, request: Request) -> frozenset[str]:
         raise _unauthorised("Access token validation failure. Invalid audience.")
     if claims["uti"] != tenant.token_generation:
         raise _unauthorised("Continuous access evaluation resulted in challenge: TokenIssuedBeforeRevocationTimestamp")
+    demanded = tenant.trust.demanded
+    if demanded and claims["met"] != demanded["access_token"]:
+        raise _unauthorised(
+            "Continuous access evaluation resulted in challenge.", demanded if "cp1" in claims["xms_cc"] else None
+        )
     granted: frozenset[str] = claims["granted"]
     return granted
 
@@ -177,8 +203,16 @@ def _claims(tenant: Tenant, token: str) -> dict[str, Any]:
     return claims | {"granted": frozenset(claims["roles"])}
 
 
-def _unauthorised(message: str) -> Problem:
-    return Problem(401, "InvalidAuthenticationToken", message, CHALLENGE)
+def _unauthorised(message: str, demanded: Mapping[str, Any] | None = None) -> Problem:
+    """A client that says it can is told what the next token has to meet.
+
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
+    challenge = CHALLENGE["WWW-Authenticate"]
+    if demanded:
+        claims = b64encode(orjson.dumps(demanded)).decode()
+        challenge += f', error="insufficient_claims", claims="{claims}"'
+    return Problem(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
 
 
 def _encode(data: bytes) -> str:

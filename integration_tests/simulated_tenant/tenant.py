@@ -17,7 +17,7 @@ from hashlib import blake2b
 from threading import RLock
 from typing import Any
 
-from . import batch, rules, signin, truth
+from . import batch, clouds, rules, signin, truth
 from .administration import Key, shelf
 from .audit import Audit
 from .directory import Directory
@@ -31,6 +31,7 @@ from .problems import Problem
 from .shapes import Entity, thawed
 from .teams import Teams
 from .throttling import Throttle
+from .trust import Trust
 from .wire import Reply, Request
 
 # Together they suffice to read all 22 streams.
@@ -153,6 +154,7 @@ class Tenant:
         self.key = blake2b(f"key/{seed}".encode(), digest_size=32).digest()
         self.mark = self.key.hex()[:16]
         self.graph_hosts = {"graph.microsoft.com"}
+        self.trust = Trust()
         self.token_generation = 1
         self.known_tokens: dict[str, dict[str, Any]] = {}
         self.failed_urls: set[str] = set()
@@ -244,6 +246,7 @@ class Tenant:
         """Graph's reply to one request, be it alone or in a batch; it takes its seat at a mailbox."""
         endpoint = None
         try:
+            clouds.check(request.host, request.path)
             endpoint, segments = rules.find(request.path)
             self.throttle.enter(request, endpoint, segments, seats)
             reply = rules.respond(self, request, endpoint, segments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
@@ -16,9 +16,7 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import Answer, Ask
 from source_microsoft_graph.errors import (
-    GRANT,
     NOT_IN_CLOUD,
-    PERMISSION,
     UNKNOWN,
     Action,
     GraphError,
@@ -38,7 +36,11 @@ from source_microsoft_graph.sync import Sync
 Slice = Mapping[str, Any]
 
 PLACEHOLDER = re.compile(r"{(\w+)}")
-_NOT_SELECTED = {"odata_type"}
+NOT_SELECTED = {"odata_type"}
+"""Columns that are no properties: they come unasked."""
+
+_RISKY = ("licensed", "optional")
+"""The marks of columns in a schema that are asked for no longer when Graph refuses, the likeliest cause first."""
 
 
 class GraphStream(HttpStream, ABC):
@@ -59,6 +61,9 @@ class GraphStream(HttpStream, ABC):
 
     least_permission: ClassVar[str | None] = None
     """The least permission that suffices, where the documented one brings more data or more streams."""
+
+    probe_path: ClassVar[str | None] = None
+    """What tells whether Graph serves this stream, where its own path would not do without an id."""
 
     primary_key: str | list[str] = "id"
 
@@ -113,18 +118,35 @@ class GraphStream(HttpStream, ABC):
         """Whether the tenant's cloud has what this stream lists."""
         return self.sync.config.cloud.serves(self.path_template)
 
-    def lacking(self, roles: frozenset[str]) -> list[str]:
-        """The permissions to grant before this stream can be read, its parents' included."""
-        lacking = [] if roles.intersection(self.permissions) else [self.permissions[0]]
+    def lacking(self, roles: frozenset[str]) -> dict[str, set[str]]:
+        """The permissions to grant before this stream can be read, its parents' included, each with those that would
+        do instead of it."""
+        lacking: defaultdict[str, set[str]] = defaultdict(set)
+        if not roles.intersection(self.permissions):
+            lacking[self.permissions[0]].add(self.least_permission or self.permissions[0])
         for parent in self.parent_streams():
-            lacking += parent.lacking(roles)
-        return sorted(set(lacking))
+            for permission, least in parent.lacking(roles).items():
+                lacking[permission] |= least
+        return dict(sorted(lacking.items()))
 
     @property
     def permission_words(self) -> str:
-        """The permission to grant, and the one to grant instead where less data will do."""
-        less = f" (or {self.least_permission} for less data)" if self.least_permission else ""
-        return f"{self.permissions[0]}{less}"
+        """The permission to grant, and the least that would do instead."""
+        return either(self.permissions[0], (self.least_permission or self.permissions[0],))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What each request carries beside the usual headers."""
+        return {}
+
+    def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
+        """Whether the configuration does without this column of the schema."""
+        return False
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # The CDK's is wrapped in a cache.
+        schema = super().get_json_schema()
+        columns = {name: it for name, it in schema["properties"].items() if not self.leaves_out(name, it)}
+        return {**schema, "properties": columns}
 
     # The path of a row, in order: slice, listing, request, page, row.
 
@@ -188,14 +210,19 @@ class GraphStream(HttpStream, ABC):
     def listings(self, stream_slice: Slice) -> Iterator[Listing]:
         """The tenant's own collection, or one for each owner in the slice."""
         if not stream_slice:
-            yield self.listing(self.path(), {})
+            for query in self.queries():
+                yield self.listing(self.path(), {}, query)
         for placeholder, owners in stream_slice.items():
             for owner in owners:
                 parents = {placeholder: owner}
                 yield self.listing(self.path(stream_slice=parents), parents)
 
-    def listing(self, path: str, parents: Mapping[str, str]) -> Listing:
-        return Listing(path, parents, self.select_ladder(), self.top())
+    def queries(self) -> Iterable[Mapping[str, str]]:
+        """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many."""
+        return (self.query,)
+
+    def listing(self, path: str, parents: Mapping[str, str], query: Mapping[str, str] | None = None) -> Listing:
+        return Listing(path, parents, self.select_ladder(), self.top(), self.query if query is None else query)
 
     def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
         """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
@@ -261,10 +288,14 @@ class GraphStream(HttpStream, ABC):
         url, not_before = listing.link or self.first_page(listing), 0.0
         if listing.link and self.service.value.between:
             not_before = self.sync.pacer.now() + self.service.value.between
-        return Ask(url, self.service, listing.may_shrink, listing, not_before)
+        return Ask(url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers)
+
+    def service_of(self, listing: Listing) -> Service:
+        """Whose limits this listing counts against."""
+        return self.service
 
     def first_page(self, listing: Listing) -> str:
-        options = dict(self.query)
+        options = dict(listing.query)
         if listing.page_size is not None:
             options["$top"] = str(listing.page_size)
         if listing.select:
@@ -275,8 +306,8 @@ class GraphStream(HttpStream, ABC):
         return None if self.page_size is None else min(self.sync.config.page_size, self.page_size)
 
     def select_ladder(self) -> list[tuple[str, ...]]:
-        """The sets of properties to ask for, most first: the whole schema, the part of it every tenant serves,
-        and Graph's default.
+        """The sets of properties to ask for, most first: the whole schema, that without what takes a licence, the
+        part of it every tenant serves, and Graph's default.
 
         One property that Graph will not list fails the whole request, and which those are depends on the tenant.
         """
@@ -285,9 +316,11 @@ class GraphStream(HttpStream, ABC):
         if self.keys_only:
             return [("id",), ()]
         columns: Mapping[str, Any] = self.get_json_schema()["properties"]
-        everything = [name for name in columns if name not in _NOT_SELECTED]
-        proven = [name for name in everything if columns[name].get("select") != "optional"]
-        ladder = [tuple(map(camel_case, names)) for names in (everything, proven)]
+        names = [name for name in columns if name not in NOT_SELECTED]
+        ladder = [tuple(map(camel_case, names))]
+        for mark in _RISKY:
+            names = [name for name in names if columns[name].get("select") != mark]
+            ladder.append(tuple(map(camel_case, names)))
         return [*dict.fromkeys(ladder), ()]
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
@@ -314,13 +347,22 @@ class GraphStream(HttpStream, ABC):
                 record.update(parents)
                 yield record
 
-    def probe(self) -> None:
-        """Ask for one row; raises what reading would raise."""
-        listing = Listing(self.path(), {}, [("id",) if self.selects else ()], self.page_size and 1)
-        ask = self._ask(listing)
-        response, known = self.sync.client.get(ask)
-        if known.action is not Action.READ and (failure := self._settle(listing, Answer(ask, response, known))):
-            raise failure
+    def probe(self, owner: str | None) -> Ask | None:
+        """What to ask to learn whether Graph serves this stream: one row, of this owner where a row has one. None where
+        there is no owner to ask about."""
+        path, parents = self.probe_path, {}
+        if not path and self.of_one_object:
+            if owner is None:
+                return None
+            parents = dict.fromkeys(PLACEHOLDER.findall(self.path_template), owner)
+        listing = Listing(
+            path or self.path(stream_slice=parents),
+            parents,
+            [("id",) if self.selects else ()],
+            self.page_size and 1,
+            next(iter(self.queries())),
+        )
+        return self._ask(listing)
 
     # What a refusal means, to this stream and for this listing.
 
@@ -375,10 +417,13 @@ class GraphStream(HttpStream, ABC):
     def _advice(self, response: requests.Response, known: Known) -> str:
         if response.status_code != 403 or self._is_permitted():
             return str(known.help)
-        return (
-            f"Grant the application permission {self.permission_words} to app "
-            f"{self.sync.config.credentials.client_id} {GRANT} ({PERMISSION.link})"
-        )
+        return self.sync.config.credentials.grant(self.permission_words)
+
+
+def either(permission: str, least: Iterable[str]) -> str:
+    """A permission, and those that together would do instead of it."""
+    others = " and ".join(sorted(set(least) - {permission}))
+    return f"{permission} (at least {others})" if others else permission
 
 
 def _by(number: int, owners: Iterable[str]) -> Iterator[list[str]]:

@@ -13,7 +13,7 @@ from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.directory import Microsoft365Groups, Users
+from source_microsoft_graph.streams.directory import Accounts, Microsoft365Groups
 from source_microsoft_graph.streams.listing import Listing
 
 _HELD_IN_MEMORY = 4 * 1024 * 1024
@@ -36,6 +36,7 @@ class Drives(GraphStream):
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     batch_size = MOST
     shared = True
+    probe_path = "drives"
 
     # GET /drives lists the libraries of the tenant's root site alone. Every other drive belongs to a user, a
     # group or a site and is listed there, so the tenant's drives are the union of those listings.
@@ -47,7 +48,7 @@ class Drives(GraphStream):
                 yield f"{collection}/{key}/"
 
     def parent_streams(self) -> Iterable[GraphStream]:
-        parents = [parent(self.sync, keys_only=True) for parent in (Users, Microsoft365Groups, Sites)]
+        parents = [parent(self.sync, keys_only=True) for parent in (Accounts, Microsoft365Groups, Sites)]
         # Listing sites takes a permission the other streams do without, so it is optional.
         return parents if self.sync.auth.roles.intersection(Sites.permissions) else parents[:-1]
 
@@ -55,7 +56,7 @@ class Drives(GraphStream):
 class DriveItems(ChildStream):
     """One row per user and file or folder of their OneDrive, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
 
-    parent_class = Users
+    parent_class = Accounts
     path_template = "users/{user_id}/drive/root/delta"
     primary_key = ["id", "user_id"]
     service = Service.FILES

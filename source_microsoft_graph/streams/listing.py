@@ -29,13 +29,15 @@ class Listing:
         parents: Mapping[str, str],
         selects: Sequence[tuple[str, ...]] = ((),),
         page_size: int | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> None:
         """`parents` names whose collection this is. `selects` are the sets of properties to ask for, each smaller
-        than the one before; an empty one asks for Graph's default properties."""
+        than the one before; an empty one asks for Graph's default properties. `query` holds its other options."""
         self.path = path
         self.parents = parents
         self.link: str | None = None
         self.page_size = page_size
+        self.query = query or {}
         self._selects = list(selects)
         self._emitted = array("q")
         self._emitted_before: set[int] = set()

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import quoted
+from source_microsoft_graph.records import camel_case
+from source_microsoft_graph.streams.base import NOT_SELECTED, quoted
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.directory import Users
+from source_microsoft_graph.streams.directory import Accounts
 from source_microsoft_graph.streams.listing import Listing
 
+_BODY = {"body", "body_preview"}
 
-class MailMessages(ChildStream):
+
+class MailboxStream(ChildStream, ABC):
+    """Every item of one kind in a mailbox: https://learn.microsoft.com/graph/outlook-mail-concept-overview"""
+
+    parent_class = Accounts
+    service = Service.OUTLOOK
+
+    # Outlook is told in preferences which IDs and which bodies it is to give, on every page:
+    # https://learn.microsoft.com/graph/outlook-immutable-id
+    @property
+    def headers(self) -> Mapping[str, str]:
+        config = self.sync.config
+        preferences = (
+            'IdType="ImmutableId"' if config.immutable_ids else "",
+            'outlook.body-content-type="text"' if config.message_body == "text" else "",
+        )
+        return {"Prefer": ", ".join(filter(None, preferences))}
+
+
+class StreamWithBodies(MailboxStream, ABC):
+    """Every item of one kind that has a body: https://learn.microsoft.com/graph/outlook-create-send-messages"""
+
+    # Graph has no preference for no body at all, so everything else is asked for by name. What only meeting requests
+    # have belongs to a type of their own, and $select takes names of the list's type alone.
+    def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
+        return self._has_none and (name in _BODY or column.get("select") == "never")
+
+    def select_ladder(self) -> list[tuple[str, ...]]:
+        if not self._has_none:
+            return [()]
+        # Asking for less would bring Graph's default properties, the body among them.
+        unselected = {*NOT_SELECTED, *self.parent_columns}
+        return [tuple(camel_case(name) for name in self.get_json_schema()["properties"] if name not in unselected)]
+
+    @property
+    def _has_none(self) -> bool:
+        return self.sync.config.message_body == "none"
+
+
+class MailMessages(StreamWithBodies):
     """One row per mailbox and message in any folder: https://learn.microsoft.com/graph/api/user-list-messages"""
 
-    parent_class = Users
     path_template = "users/{user_id}/messages"
     primary_key = ["id", "user_id"]
-    service = Service.OUTLOOK
     permissions = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
     # Graph takes pages of 1,000 and batches of 20, but messages come with their bodies: more of them at once would
     # time out, and a worker holds the whole answer.
@@ -27,26 +67,22 @@ class MailMessages(ChildStream):
     least_permission = "Mail.ReadBasic.All"
 
 
-class CalendarEvents(ChildStream):
+class CalendarEvents(StreamWithBodies):
     """One row per mailbox and event or series in its default calendar: https://learn.microsoft.com/graph/api/user-list-events"""
 
-    parent_class = Users
     path_template = "users/{user_id}/events"
     primary_key = ["id", "user_id"]
-    service = Service.OUTLOOK
     permissions = ("Calendars.Read", "Calendars.ReadWrite", "Calendars.ReadBasic")
     least_permission = "Calendars.ReadBasic"
     page_size = MailMessages.page_size
     batch_size = MailMessages.batch_size
 
 
-class Contacts(ChildStream):
+class Contacts(MailboxStream):
     """One row per mailbox and contact in any folder: https://learn.microsoft.com/graph/api/user-list-contacts"""
 
-    parent_class = Users
     path_template = "users/{user_id}/contacts"
     primary_key = ["id", "user_id"]
-    service = Service.OUTLOOK
     permissions = ("Contacts.Read", "Contacts.ReadWrite")
 
     # users/{id}/contacts lists the default folder alone. The others hang below contactFolders, at any depth, and

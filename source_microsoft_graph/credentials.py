@@ -1,0 +1,283 @@
+"""How the connector proves whose token it may have: one class a kind, each by way of Microsoft's own library.
+
+https://learn.microsoft.com/entra/identity-platform/msal-authentication-flows
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, ClassVar, Self, cast
+
+import requests
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
+from msal import (
+    ConfidentialClientApplication,
+    ManagedIdentityClient,
+    SystemAssignedManagedIdentity,
+    UserAssignedManagedIdentity,
+)
+
+from source_microsoft_graph.errors import GRANT, NO_ASSERTION, NO_IDENTITY, PERMISSION, Help, SignInRefused
+
+_TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
+"""Where Azure Workload Identity puts the name of the file it keeps fresh in a pod."""
+
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
+_PEM = re.compile(r"(-----BEGIN [A-Z ]+-----)([^-]+)(-----END [A-Z ]+-----)")
+
+_UPDATING = frozenset({404, 410})
+"""What the endpoint of managed identities answers while it is being updated:
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling"""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What is asked for, where, and over which connection. `claims` is what Graph demands of the next token."""
+
+    authority: str
+    scope: str
+    session: requests.Session
+    claims: str | None = None
+
+
+class Credentials(ABC):
+    """One kind of proof. What is secret about it, or changes, is read when a token is asked for."""
+
+    __slots__ = ()
+
+    passing: ClassVar[frozenset[int]] = frozenset()
+    """Statuses that mean: ask again, beside those that always do."""
+
+    endpoint: ClassVar[str] = ""
+    """Who hands out the tokens, if it is not the cloud's login host."""
+
+    no_endpoint: ClassVar[Help | None] = None
+    """What is amiss if there is nobody to ask."""
+
+    @abstractmethod
+    def ask(self, request: TokenRequest) -> dict[str, Any]:
+        """The answer to a request for a token, granted or refused; passing trouble is raised."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Whose permissions count, in words."""
+
+    @abstractmethod
+    def grant(self, *permissions: str) -> str:
+        """How to grant these credentials some permissions, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppRegistration(Credentials, ABC):
+    """An app registration of the tenant, known by its application (client) ID."""
+
+    client_id: str
+
+    @abstractmethod
+    def proof(self) -> AbstractContextManager[Any]:
+        """What msal calls the client credential."""
+
+    def ask(self, request: TokenRequest) -> dict[str, Any]:
+        with self.proof() as proof:
+            app = ConfidentialClientApplication(
+                self.client_id,
+                client_credential=proof,
+                authority=request.authority,
+                # Instance discovery would ask login.microsoftonline.com about the other clouds' hosts.
+                instance_discovery=False,
+                # Lets Graph refuse a token at once when the app is disabled or at risk, and say what the next one
+                # has to prove: https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation-workload
+                client_capabilities=["CP1"],
+                http_client=request.session,
+            )
+        answer = app.acquire_token_for_client(scopes=[request.scope], claims_challenge=request.claims)
+        return cast(dict[str, Any], answer)
+
+    @property
+    def name(self) -> str:
+        return f"app {self.client_id}"
+
+    def grant(self, *permissions: str) -> str:
+        return f"Grant the {_named(permissions)} to {self.name} {GRANT} ({PERMISSION.link})"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret(AppRegistration):
+    """A password of the app: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
+
+    client_secret: str = field(repr=False)
+
+    def proof(self) -> AbstractContextManager[str]:
+        return nullcontext(self.client_secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate(AppRegistration):
+    """A signature with a key whose certificate the app registration knows, by its SHA-256 thumbprint or, if the
+    certificate itself is sent along, by its subject name and issuer.
+
+    https://learn.microsoft.com/entra/identity-platform/certificate-credentials
+    """
+
+    pfx: bytes = field(repr=False)
+    """Key and certificate, without a password."""
+
+    send_certificate: bool = False
+
+    @classmethod
+    def of_pem(
+        cls, client_id: str, certificate: str, private_key: str, password: str | None, send_certificate: bool
+    ) -> Self:
+        """Raises `ValueError` that says what is wrong with which of them."""
+        try:
+            public = x509.load_pem_x509_certificate(_lines(certificate))
+        except ValueError:
+            raise ValueError("the certificate is not one in PEM form") from None
+        try:
+            key = load_pem_private_key(_lines(private_key), password.encode() if password else None)
+        except TypeError:
+            raise ValueError(f"the private key {'has no' if password else 'needs a'} password") from None
+        except ValueError:
+            raise ValueError("the private key is not one in PEM form, or the password is wrong") from None
+        return cls._of(client_id, key, public, send_certificate)
+
+    @classmethod
+    def of_pfx(cls, client_id: str, pfx: str, password: str | None, send_certificate: bool) -> Self:
+        """From a file in base64. Raises `ValueError` that says what is wrong with it."""
+        try:
+            content = b64decode("".join(pfx.split()), validate=True)
+            key, public, _ = pkcs12.load_key_and_certificates(content, password.encode() if password else None)
+        except binascii.Error:
+            raise ValueError("the PFX file is not in base64") from None
+        except ValueError:
+            raise ValueError("this is not a PFX file, or the password is wrong") from None
+        if not key or not public:
+            raise ValueError("the PFX file has to hold a private key and its certificate")
+        return cls._of(client_id, key, public, send_certificate)
+
+    @classmethod
+    def _of(cls, client_id: str, key: Any, public: x509.Certificate, send_certificate: bool) -> Self:
+        # Entra takes signatures of RSA keys alone, by PS256 or RS256.
+        if not isinstance(key, RSAPrivateKey):
+            raise ValueError("Microsoft Entra takes RSA keys only, and this is another kind")
+        if key.public_key() != public.public_key():
+            raise ValueError("the private key belongs to another certificate")
+        pfx = pkcs12.serialize_key_and_certificates(None, key, public, None, NoEncryption())
+        return cls(client_id, pfx, send_certificate)
+
+    @contextmanager
+    def proof(self) -> Iterator[dict[str, Any]]:
+        # msal reads a PFX from a path; for PEM it would send the certificate whether asked to or not.
+        with _readable(self.pfx) as path:
+            yield {"private_key_pfx_path": path, "public_certificate": self.send_certificate}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadIdentity(AppRegistration):
+    """A token of another identity provider that the app registration trusts, such as a Kubernetes cluster.
+
+    https://learn.microsoft.com/entra/workload-id/workload-identity-federation
+    """
+
+    file: str | None = None
+    variable: str | None = None
+
+    def proof(self) -> AbstractContextManager[dict[str, Any]]:
+        return nullcontext({"client_assertion": self.assertion})
+
+    def assertion(self) -> str:
+        """The token as it is now: Kubernetes replaces it every hour or so. Raises `SignInRefused` if there is none."""
+        token, source = self._read()
+        # What is no token of this kind stays here, whatever the configuration calls it.
+        if not _JWT.fullmatch(token):
+            raise SignInRefused(f"Sign-in failed. {source} holds no JWT. {NO_ASSERTION}")
+        add_to_secrets(token)
+        return token
+
+    def _read(self) -> tuple[str, str]:
+        if self.variable:
+            return os.environ.get(self.variable, "").strip(), f"The environment variable {self.variable}"
+        file = self.file or os.environ.get(_TOKEN_FILE)
+        if not file:
+            raise SignInRefused(f"Sign-in failed. The environment variable {_TOKEN_FILE} is not set. {NO_ASSERTION}")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip(), f"The file {file}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise SignInRefused(f"Sign-in failed. {file} cannot be read: {error}. {NO_ASSERTION}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity(Credentials):
+    """What Azure knows this machine as: the identity of the resource itself, or one assigned to it by its client ID.
+
+    https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview
+    """
+
+    client_id: str | None = None
+
+    passing = _UPDATING
+    endpoint = "the managed identity endpoint"
+    no_endpoint = NO_IDENTITY
+
+    def ask(self, request: TokenRequest) -> dict[str, Any]:
+        # The endpoint is this machine's own; through a proxy it would be the proxy's.
+        request.session.trust_env = False
+        identity = UserAssignedManagedIdentity(client_id=self.client_id) if self.client_id else _SYSTEM_ASSIGNED
+        client = ManagedIdentityClient(identity, http_client=request.session)
+        try:
+            answer = client.acquire_token_for_client(
+                resource=request.scope.removesuffix("/.default"), claims_challenge=request.claims
+            )
+        except json.JSONDecodeError:
+            raise SignInRefused(f"Sign-in failed. What answers is no endpoint of Azure's. {NO_IDENTITY}") from None
+        return cast(dict[str, Any], answer)
+
+    @property
+    def name(self) -> str:
+        return f"the managed identity {self.client_id}" if self.client_id else "the machine's managed identity"
+
+    def grant(self, *permissions: str) -> str:
+        return (
+            f"Assign the {_named(permissions)} to {self.name} "
+            "(https://learn.microsoft.com/graph/permissions-grant-via-msgraph)."
+        )
+
+
+_SYSTEM_ASSIGNED = SystemAssignedManagedIdentity()
+
+
+def _named(permissions: Sequence[str]) -> str:
+    *others, last = permissions
+    return f"application permissions {', '.join(others)} and {last}" if others else f"application permission {last}"
+
+
+def _lines(pem: str) -> bytes:
+    """PEM with the line breaks that forms and shells turn into blanks or spell out."""
+    text = pem.replace("\\n", "\n")
+    return _PEM.sub(lambda found: "\n".join((found[1], *wrap("".join(found[2].split()), 64), found[3])), text).encode()
+
+
+@contextmanager
+def _readable(content: bytes) -> Iterator[str]:
+    """A path that can be read once and is no file: a private key is not to lie on a disk."""
+    reader, writer = os.pipe()
+    try:
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(content)
+        yield f"/dev/fd/{reader}"
+    finally:
+        os.close(reader)
