@@ -1,0 +1,227 @@
+"""What a check says of each stream is what reading it comes to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_cdk.test.entrypoint_wrapper import read as run_read
+
+from integration_tests.network import Network
+from integration_tests.runner import ConsoleScript
+from integration_tests.simulated_tenant.server import Server, serve
+from integration_tests.simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
+from source_microsoft_graph import SourceMicrosoftGraph
+from source_microsoft_graph.config import Config
+from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.preflight import Report
+from source_microsoft_graph.source import preflight
+from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.sync import Sync
+from unit_tests.conftest import Clock
+from unit_tests.graph_api import a_catalog, statuses
+
+LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
+SMALL = Size(users=7, guests=1, groups=3, microsoft365_groups=2, teams=2, chats=2, messages_in_longest_chat=3)
+CONFIG = {"tenant_id": Tenant.tenant_id, "client_id": Tenant.client_id, "client_secret": Tenant.client_secret}
+ALL = [stream(Sync(Config.parse(CONFIG), logging.getLogger())) for stream in STREAMS]
+NAMES = [stream.name for stream in ALL]
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "users": ("User.Read.All",),
+    "applications": ("Application.Read.All",),
+    "service_principals": ("Application.Read.All",),
+    "groups": ("Group.Read.All",),
+    "group_member": ("Group.Read.All",),
+    "group_owner": ("Group.Read.All",),
+    "teams": ("Group.Read.All",),
+    "channels": ("Group.Read.All",),
+    "team_member": ("Group.Read.All",),
+    "chats": ("Chat.Read.All", "User.Read.All"),
+    "chat_messages": ("Chat.Read.All", "User.Read.All"),
+    "mail_messages": ("Mail.Read", "User.Read.All"),
+    "calendar_events": ("Calendars.Read", "User.Read.All"),
+    "contacts": ("Contacts.Read", "User.Read.All"),
+    "drives": ("Files.Read.All", "Group.Read.All", "User.Read.All"),
+    "drive_items": ("Files.Read.All", "User.Read.All"),
+    "audit_logs_directory": ("AuditLog.Read.All",),
+    "audit_logs_signins": ("AuditLog.Read.All",),
+    "conditional_access_policies": ("Policy.Read.All",),
+    "directory_roles": ("RoleManagement.Read.Directory",),
+    "directory_role_templates": ("RoleManagement.Read.Directory",),
+    "directory_role_member": ("RoleManagement.Read.Directory",),
+}
+"""The permissions each stream needs of those the documentation asks for, its parents' included."""
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(Pacer, "now", lambda _: clock.now())
+    monkeypatch.setattr(Pacer, "sleep", lambda _, seconds: clock.sleep(seconds))
+
+
+def reported(tenant: Tenant, **more: Any) -> Report:
+    with Network({LOGIN: tenant, GRAPH: tenant}):
+        return preflight(Config.parse({**CONFIG, **more}), logging.getLogger("airbyte"))
+
+
+def words(report: Report) -> dict[str, str]:
+    return {verdict.stream: verdict.word for verdict in report.verdicts}
+
+
+def readable(report: Report) -> set[str]:
+    return {verdict.stream for verdict in report.verdicts if verdict.lack is None}
+
+
+def read(tenant: Tenant) -> set[str]:
+    """The streams that a read of all of them completes."""
+    with Network({LOGIN: tenant, GRAPH: tenant}):
+        output = run_read(SourceMicrosoftGraph(), CONFIG, a_catalog(*NAMES), expecting_exception=True)
+    return {name for name in NAMES if statuses(output, name)[-1] == "COMPLETE"}
+
+
+@pytest.mark.parametrize("missing", GRANTS)
+@pytest.mark.parametrize("stream", NAMES)
+def test_a_missing_permission_is_told(stream: str, missing: str) -> None:
+    """For every stream under every single missing permission: whether it lacks it, and that it is this one."""
+    (verdict,) = [
+        verdict
+        for verdict in reported(Tenant(SMALL, grants=set(GRANTS) - {missing})).verdicts
+        if verdict.stream == stream
+    ]
+
+    lacks = missing in NEEDS[stream]
+    assert (verdict.word, verdict.permissions) == (("permission missing", (missing,)) if lacks else ("readable", ())), (
+        verdict
+    )
+    assert (missing in verdict.detail) == lacks
+
+
+@pytest.mark.parametrize("missing", GRANTS)
+def test_reading_comes_to_what_was_told(missing: str) -> None:
+    """The streams that were called readable are the ones a read completes."""
+    tenant = Tenant(SMALL, grants=set(GRANTS) - {missing})
+
+    assert readable(reported(tenant)) == read(tenant)
+
+
+@pytest.mark.parametrize("stream", ALL, ids=NAMES)
+def test_the_least_permission_suffices(stream: Any) -> None:
+    """What a verdict names as the least is enough to be called readable, and to be read."""
+    with Network({LOGIN: Tenant(), GRAPH: Tenant()}):
+        least = {least for permissions in stream.lacking(frozenset()).values() for least in permissions}
+    tenant = Tenant(SMALL, grants=least)
+
+    assert stream.name in readable(reported(tenant))
+    assert stream.name in read(tenant)
+
+
+@pytest.mark.parametrize("stream", ALL, ids=NAMES)
+def test_nothing_granted_is_told(stream: Any) -> None:
+    """A token without roles has every stream refused, and each names what it needs."""
+    verdicts = {verdict.stream: verdict for verdict in reported(Tenant(SMALL, grants=())).verdicts}
+
+    assert verdicts[stream.name].word == "permission missing"
+    assert set(verdicts[stream.name].permissions) <= set(NEEDS[stream.name])
+
+
+@pytest.mark.parametrize(
+    ("traits", "lacking"),
+    [
+        (Traits(premium=False), {"audit_logs_signins": "licence missing"}),
+        (Traits(sharepoint_licence=False), dict.fromkeys(("drives", "drive_items"), "licence missing")),
+        (Traits(group_read_lists_team_members=False), {"team_member": "permission missing"}),
+    ],
+    ids=["no premium", "no SharePoint", "Teams wants its own permission"],
+)
+def test_what_roles_cannot_tell_is_found_out(traits: Traits, lacking: Mapping[str, str]) -> None:
+    """A licence, and a permission that Graph says is enough but is not, show before the sync as they do in it."""
+    tenant = Tenant(SMALL, traits=traits)
+    report = reported(tenant)
+
+    assert words(report) == dict.fromkeys(NAMES, "readable") | lacking
+    assert readable(report) == read(tenant)
+
+
+def test_the_check_keeps_to_every_limit() -> None:
+    """Audit logs take five requests in ten seconds, Conditional Access one a second, and nothing was throttled."""
+    tenant = Tenant(SMALL)
+    tenant.throttle.on = True
+
+    report = reported(tenant)
+
+    assert report.readable() == len(NAMES)
+    assert tenant.throttle.throttled == 0
+    assert len([seen for seen in tenant.requests if seen.path.startswith("/v1.0/")]) == 9
+
+
+# On a terminal.
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    tenant = Tenant(SMALL, grants=set(GRANTS) - {"Policy.Read.All"}, traits=Traits(premium=False))
+    with serve(tenant) as server:
+        yield server
+
+
+def on_a_terminal(server: Server, folder: Path, config: Mapping[str, Any], **environment: str) -> tuple[int, str]:
+    (folder / "config.json").write_text(json.dumps(config))
+    console, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*ConsoleScript(Path(server.ca_bundle))._command(folder), "check", "--config", str(folder / "config.json")],
+        env={**os.environ, "REQUESTS_CA_BUNDLE": server.ca_bundle, "COLUMNS": "100", **environment},
+        stdout=terminal,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while part := os.read(console, 65536):
+                shown += part
+        except OSError:  # How Linux says that the other end of a terminal was closed.
+            pass
+        os.close(console)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_shows_a_table(server: Server, tmp_path: Path) -> None:
+    """Who asks for themselves sees a line a stream, what is lacking, and what to do about it."""
+    code, shown = on_a_terminal(server, tmp_path, server.config(), NO_COLOR="1")
+
+    assert code == 0
+    expected = Path(__file__).with_name("check_on_a_terminal.txt").read_text()
+    assert shown.strip() == expected.format(client_id=Tenant.client_id, host=server.host).strip()
+
+
+def test_a_terminal_has_colours(server: Server, tmp_path: Path) -> None:
+    """Unless NO_COLOR says otherwise: https://no-color.org"""
+    _, shown = on_a_terminal(server, tmp_path, server.config())
+
+    assert "\033[32m✓\033[0m users" in shown
+
+
+def test_a_terminal_is_told_what_is_wrong(server: Server, tmp_path: Path) -> None:
+    """A refused sign-in is a sentence, without the secret, and an exit code."""
+    code, shown = on_a_terminal(server, tmp_path, {**server.config(), "client_secret": "not~This~Secret"})
+
+    assert code == 1
+    assert shown.startswith("Sign-in failed. The client secret is wrong. Use the secret's value, not its ID.")
+    assert "not~This~Secret" not in shown
+
+
+def test_a_pipe_gets_messages(server: Server) -> None:
+    """Airbyte reads the protocol and nothing else, with the same findings in one message."""
+    output = ConsoleScript(Path(server.ca_bundle)).check(server.config())
+
+    status = output.succeeded().only("CONNECTION_STATUS")
+    assert status["status"] == "SUCCEEDED"
+    assert status["message"].startswith("20 of 22 streams can be read. Permission missing: conditional_access_policies")
