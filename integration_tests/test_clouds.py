@@ -110,6 +110,7 @@ def test_no_link_leads_a_token_elsewhere(tenant: Tenant, network: Network, leak:
 
     assert statuses(output, "users")[-1] == "INCOMPLETE"
     assert network.hosts_given_a_token == {"graph.microsoft.com"}
+    assert network.hosts_asked == {"login.microsoftonline.com", "graph.microsoft.com"}
 
 
 class Leading:

@@ -16,6 +16,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from integration_tests.network import Network
+from integration_tests.runner import ConsoleScript
 from integration_tests.simulated_tenant import certificates
 from integration_tests.simulated_tenant.server import Server, serve
 from integration_tests.simulated_tenant.tenant import Size, Tenant
@@ -308,6 +309,34 @@ def test_off_azure_there_is_no_identity(machine: Server, monkeypatch: pytest.Mon
 
     with pytest.raises(SignInRefused, match="Nothing hands out tokens for a managed identity here"):
         identity_of(machine).token()
+
+
+# Through the console script, as Airbyte runs it.
+
+
+@pytest.mark.parametrize("kind", ["certificate", "certificate_pfx", "workload_identity", "managed_identity"])
+def test_the_connector_signs_in_without_a_secret(
+    machine: Server, app: Any, cluster: Any, tmp_path: Path, kind: str
+) -> None:
+    """Over sockets, with the form's own fields; the check succeeds and nothing secret is printed."""
+    tenant, token = machine.tenant, a_token(cluster)
+    tenant.trust.certificates.append(app[0])
+    tenant.trust.federated.append(Federated(ISSUER, SUBJECT, cluster.public_key()))
+    (tmp_path / "token").write_text(token)
+    credentials: dict[str, Any] = {
+        "certificate": {**by_pem(app), "client_id": tenant.client_id},
+        "certificate_pfx": {**by_pfx(app), "client_id": tenant.client_id},
+        "workload_identity": {"client_id": tenant.client_id, "assertion_file": str(tmp_path / "token")},
+        "managed_identity": {},
+    }[kind]
+    config = {**machine.config(), "credentials": {**credentials, "auth_type": kind}}
+    del config["client_id"], config["client_secret"]
+
+    output = ConsoleScript(Path(machine.ca_bundle)).check(config).succeeded()
+
+    assert output.only("CONNECTION_STATUS")["message"] == "All 22 streams can be read."
+    for secret in (token, certificates.pem(app[1]).splitlines()[1]):
+        assert secret not in output.text
 
 
 # Continuous access evaluation.

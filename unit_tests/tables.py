@@ -5,10 +5,12 @@ Each stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from source_microsoft_graph.clouds import CLOUDS
 from source_microsoft_graph.config import SPEC, Config
@@ -61,18 +63,30 @@ def permissions() -> Iterator[tuple[str, ...]]:
 
 
 def configuration() -> Iterator[tuple[str, ...]]:
-    """One line a field of the form."""
+    """One line a field of the form, section by section."""
     yield "Field", "Required", "Default", "What it is"
-    for name, field in sorted(SPEC["properties"].items(), key=lambda item: item[1]["order"]):
-        if not field.get("airbyte_hidden"):
-            default = f"`{field['default']}`" if "default" in field else ""
-            required = "yes" if name in SPEC["required"] else ""
-            yield (
-                f"`{name}`",
-                required,
-                default,
-                re.sub(r"<a href=\"([^\"]+)\">([^<]+)</a>", r"[\2](\1)", field["description"]),
-            )
+    for group in SPEC["groups"]:
+        yield f"**{group['title']}**", "", "", ""
+        fields = [(name, field) for name, field in SPEC["properties"].items() if field["group"] == group["id"]]
+        for name, field in sorted(fields, key=lambda item: item[1]["order"]):
+            if not field.get("airbyte_hidden"):
+                default = f"`{json.dumps(field['default']).strip(chr(34))}`" if "default" in field else ""
+                yield f"`{name}`", "yes" if name in SPEC["required"] else "", default, _described(field)
+
+
+def credentials() -> Iterator[tuple[str, ...]]:
+    """One line a field of each way to sign in."""
+    yield "`auth_type`", "Field", "Required", "What it is"
+    for variant in SPEC["properties"]["credentials"]["oneOf"]:
+        (kind,) = (field["const"] for field in variant["properties"].values() if "const" in field)
+        for name, field in variant["properties"].items():
+            if "const" not in field:
+                yield f"`{kind}`", f"`{name}`", "yes" if name in variant["required"] else "", _described(field)
+
+
+def _described(field: Mapping[str, Any]) -> str:
+    text = re.sub(r"<a href=\"([^\"]+)\">([^<]+)</a>", r"[\2](\1)", field["description"])
+    return re.sub(r"</?code>", "`", text)
 
 
 def clouds() -> Iterator[tuple[str, ...]]:
@@ -99,7 +113,7 @@ def _remedy(help_: Help) -> str:
 
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
-    table.__name__: table for table in (streams, permissions, configuration, clouds, troubleshooting)
+    table.__name__: table for table in (streams, permissions, configuration, credentials, clouds, troubleshooting)
 }
 
 

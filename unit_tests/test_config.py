@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.clouds import CLOUDS, Cloud
 from source_microsoft_graph.config import SPEC, Config
 from source_microsoft_graph.credentials import ClientSecret
+from unit_tests.form import FILE, form
 
 SECRET = "the-secret-value"
 FLAT: Mapping[str, Any] = {"tenant_id": "contoso.onmicrosoft.com", "client_id": "the-client", "client_secret": SECRET}
@@ -218,6 +219,27 @@ def test_the_configuration_is_left_as_it_was() -> None:
         pytest.param({**FLAT, "cloud": {}}, "cloud.cloud_type", id="empty cloud"),
         pytest.param({**FLAT, "cloud": {"cloud_type": "mars"}}, "cloud.cloud_type", id="unknown cloud"),
         pytest.param({**FLAT, "cloud": {"cloud_type": ["china"]}}, "cloud.cloud_type", id="a list of clouds"),
+        pytest.param({**FLAT, "user_filter": "$filter=a eq 1"}, "user_filter", id="the option with its expression"),
+        pytest.param({**FLAT, "user_filter": 5}, "user_filter", id="numeric filter"),
+        pytest.param({**FLAT, "include_users": "a@b.c"}, "include_users", id="a text for a list"),
+        pytest.param({**FLAT, "include_users": ["ann"]}, "include_users.0", id="a nickname"),
+        pytest.param({**FLAT, "exclude_users": [{}]}, "exclude_users.0", id="an object for a user"),
+        pytest.param(
+            {**FLAT, "include_users": ["a@b.c"], "exclude_users": ["A@B.C"]}, "exclude_users", id="in both lists"
+        ),
+        pytest.param({**FLAT, "include_guests": "no"}, "include_guests", id="a word for a switch"),
+        pytest.param({**FLAT, "message_body": "markdown"}, "message_body", id="unknown kind of body"),
+        pytest.param(
+            {**FLAT, "extra_user_properties": ["mailboxSettings"]}, "extra_user_properties.0", id="unlisted property"
+        ),
+        pytest.param({**FLAT, "lookback_window": "1 hour"}, "lookback_window", id="a phrase for a duration"),
+        pytest.param({**FLAT, "lookback_window": "P1M"}, "lookback_window", id="a month, which has no length"),
+        pytest.param({**FLAT, "lookback_window": "PT"}, "lookback_window", id="no duration"),
+        pytest.param(nested(auth_type="certificate"), "credentials.certificate", id="no certificate"),
+        pytest.param(nested(auth_type="certificate_pfx"), "credentials.pfx", id="no PFX file"),
+        pytest.param(
+            nested(auth_type="workload_identity", assertion_file="token"), "credentials.assertion_file", id="no path"
+        ),
         pytest.param(custom_cloud(graph_host="graph.example"), "cloud.login_host", id="no login host"),
         pytest.param(custom_cloud(login_host="login.example"), "cloud.graph_host", id="no Graph host"),
         pytest.param(
@@ -343,3 +365,63 @@ def test_the_clouds_are_microsofts() -> None:
         "us_government_l5": ("login.microsoftonline.us", "dod-graph.microsoft.us"),
         "china": ("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "duration"),
+    [
+        ("PT1H", timedelta(hours=1)),
+        ("PT30M", timedelta(minutes=30)),
+        ("P1D", timedelta(days=1)),
+        ("P2W", timedelta(weeks=2)),
+        ("P1DT2H3M4S", timedelta(days=1, hours=2, minutes=3, seconds=4)),
+        ("PT0S", timedelta()),
+    ],
+)
+def test_the_look_back_is_a_duration(given: str, duration: timedelta) -> None:
+    """ISO 8601, as far as it has a length; a plain timedelta comes of it."""
+    lookback = Config.parse({**FLAT, "lookback_window": given}).lookback_window
+
+    assert lookback == duration
+    assert type(lookback) is timedelta
+
+
+def test_users_are_compared_in_any_case() -> None:
+    """Graph knows IDs and principal names in any case, and a form may hold them in any."""
+    config = Config.parse({**FLAT, "include_users": ["Ann@Contoso.com"], "exclude_users": ["BOB@contoso.com "]})
+
+    assert (config.include_users, config.exclude_users) == ({"ann@contoso.com"}, {"bob@contoso.com"})
+
+
+@pytest.mark.parametrize("empty", [{"user_filter": ""}, {"include_users": []}, {"exclude_users": []}])
+def test_an_empty_option_is_none(empty: Mapping[str, Any]) -> None:
+    """A form may store what nobody filled in."""
+    assert Config.parse({**FLAT, **empty}) == PARSED
+
+
+def test_the_form_reads_as_it_was_reviewed() -> None:
+    """A change to the specification shows as a change to the form; if this fails, run `python -m unit_tests.form`."""
+    assert form(SPEC) == FILE.read_text()
+
+
+def test_every_field_stands_in_a_section_of_the_form() -> None:
+    """A field without a section would stand at the form's end, one without an order anywhere."""
+    sections = {group["id"] for group in SPEC["groups"]}
+
+    for name, field in SPEC["properties"].items():
+        assert field["group"] in sections, name
+        assert {"title", "description", "order"} <= set(field), name
+
+
+def test_whatever_is_secret_is_marked() -> None:
+    """Airbyte stores marked fields apart and never shows them again."""
+    secret = {name for name, field in _fields(SPEC) if field.get("airbyte_secret")}
+
+    assert secret == {"tenant_id", "client_secret", "certificate", "private_key", "password", "pfx"}
+
+
+def _fields(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, field in schema.get("properties", {}).items():
+        yield name, field
+        for variant in field.get("oneOf", ()):
+            yield from _fields(variant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from source_microsoft_graph import errors
 from source_microsoft_graph.errors import (
     CATALOGUE,
+    SIGN_IN,
     UNKNOWN,
     Action,
     ConnectionFailed,
@@ -28,6 +30,7 @@ from source_microsoft_graph.errors import (
     SignInRefused,
     StreamRefused,
     body_of,
+    claims_challenge,
     describe,
     is_near_limit,
     judge,
@@ -431,3 +434,36 @@ def test_an_error_never_holds_a_secret() -> None:
 def test_a_limit_is_announced(headers: dict[str, str], near: bool) -> None:
     """The directory says so from 80 % of its limit on, SharePoint tells how much is left."""
     assert is_near_limit(answered(200, {"value": []}, **headers)) is near
+
+
+CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1704110400"}}}'
+ENCODED = base64.b64encode(CLAIMS.encode()).decode()
+URL_SAFE = base64.urlsafe_b64encode(b'{"a":"\xc3\xbf\xc3\xbf\xc3\xbe?>"}').decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("header", "claims"),
+    [
+        pytest.param(f'Bearer realm="", error="insufficient_claims", claims="{ENCODED}"', CLAIMS, id="Graph's"),
+        pytest.param(f'Bearer claims="{ENCODED}", error="insufficient_claims"', CLAIMS, id="other order"),
+        pytest.param(f'Bearer error="insufficient_claims", claims="{ENCODED.rstrip("=")}"', CLAIMS, id="no padding"),
+        pytest.param(f'Bearer claims="{URL_SAFE}"', '{"a":"ÿÿþ?>"}', id="URL-safe letters"),
+        pytest.param(f'PoP a="x", Bearer error="insufficient_claims", claims="{ENCODED}"', CLAIMS, id="second scheme"),
+        pytest.param('Bearer realm="", authorization_uri="https://login.example"', None, id="no claims"),
+        pytest.param('Bearer claims="!"', None, id="no base64"),
+        pytest.param('Bearer claims="bm8="', None, id="no JSON"),
+        pytest.param('Bearer claims="W10="', None, id="no object"),
+        pytest.param("", None, id="no header"),
+    ],
+)
+def test_what_graph_demands_of_the_next_token_is_read(header: str, claims: str | None) -> None:
+    """A challenge that cannot be read is as good as none: the token is renewed without it."""
+    assert claims_challenge(answered(401, an_error("InvalidAuthenticationToken"), WWW_Authenticate=header)) == claims
+
+
+def test_help_is_whole() -> None:
+    """Each failure that a user can do something about says what, and where to read on."""
+    for help_ in (*SIGN_IN.values(), *(known.help for known in CATALOGUE if known.help.lack)):
+        assert help_.meaning.endswith(".")
+        assert help_.remedy.endswith(".")
+        assert help_.link.startswith("https://learn.microsoft.com/")
