@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from source_microsoft_graph.pacing import Pacer, Service
-from unit_tests.graph_api import CONFIG, FakeGraph, read, rows
+from unit_tests.graph_api import CONFIG, FakeGraph, an_error, read, rows
 
 
 def test_a_slow_service_keeps_no_other_waiting(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +82,15 @@ def test_no_more_requests_are_under_way_than_workers(
 
     assert len(rows(output)) == 2 * len(paths)
     assert most == workers
+
+
+def test_a_refused_stream_gives_its_place_back(graph: FakeGraph) -> None:
+    """More streams are refused than there are workers, while their errors are kept; the others are read all the same."""
+    refused = {"users": "users", "groups": "groups", "directory_roles": "directoryRoles"}
+    for path in refused.values():
+        graph.answers(path, an_error(403, "Authorization_RequestDenied"))
+    graph.lists("applications", [{"id": "1"}])
+
+    output = read(*refused, "applications", config={**CONFIG, "num_workers": 2}, fails=True)
+
+    assert [row["id"] for row in rows(output)] == ["1"]

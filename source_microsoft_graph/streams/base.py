@@ -6,6 +6,7 @@ import re
 from abc import ABC
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -228,29 +229,30 @@ class GraphStream(HttpStream, ABC):
         """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
         asks = deque(map(self._ask, listings))
         together = self.sync.together(self.reading, self.batch_size)
-        answers = self.sync.client.answers(asks, together, is_lazy=self.keys_only)
         failed: dict[str, GraphError] = {}
-        while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
-            listing: Listing = answer.ask.listing
-            if answer.known.action is Action.READ:
-                for record in listing.unread(self.parse_response(answer.response, stream_slice=listing.parents)):
-                    below = self.below(listing, record)
-                    if below is None:
-                        yield record
+        # A failure keeps what it passed through: left open, this would keep its place among the requests under way.
+        with closing(self.sync.client.answers(asks, together, is_lazy=self.keys_only)) as answers:
+            while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
+                listing: Listing = answer.ask.listing
+                if answer.known.action is Action.READ:
+                    for record in listing.unread(self.parse_response(answer.response, stream_slice=listing.parents)):
+                        below = self.below(listing, record)
+                        if below is None:
+                            yield record
+                        else:
+                            asks.extend(map(self._ask, below))
+                    token = self.next_page_token(answer.response)
+                    if not token:
+                        self.sync.object_read(self.reading)
+                        asks.extend(map(self._ask, self.after(listing)))
+                    elif failure := self._advance(listing, token["link"]):
+                        failed[listing.owner] = failure
                     else:
-                        asks.extend(map(self._ask, below))
-                token = self.next_page_token(answer.response)
-                if not token:
-                    self.sync.object_read(self.reading)
-                    asks.extend(map(self._ask, self.after(listing)))
-                elif failure := self._advance(listing, token["link"]):
-                    failed[listing.owner] = failure
-                else:
+                        asks.append(self._ask(listing))
+                elif not answer.lasting and self._may_go_on(listing, answer):
                     asks.append(self._ask(listing))
-            elif not answer.lasting and self._may_go_on(listing, answer):
-                asks.append(self._ask(listing))
-            elif failure := self._settle(listing, answer):
-                failed[listing.owner] = failure
+                elif failure := self._settle(listing, answer):
+                    failed[listing.owner] = failure
         if failed:
             (_, first), *others = failed.items()
             alike = f" And so for {', '.join(owner for owner, _ in others)}." if others else ""
