@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -121,6 +123,8 @@ class GraphClient:
         self._pacer = pacer
         self._places = threading.BoundedSemaphore(at_once)
         self._answered_at = float("-inf")
+        self.date: datetime | None = None
+        """Graph's time at its first answer."""
         self._accepted = ""
         self._failure: ConnectionFailed | None = None
         self._failing = threading.Lock()
@@ -141,7 +145,7 @@ class GraphClient:
             raise answer.lasting
         return answer.response, answer.known
 
-    def answers(self, asks: deque[Ask], together: Together, *, is_lazy: bool = False) -> Iterator[Answer]:
+    def answers(self, asks: deque[Ask], together: Together, *, is_lazy: bool = False) -> Generator[Answer, None, None]:
         """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
         The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
@@ -251,6 +255,7 @@ class GraphClient:
         except (requests.RequestException, HTTPError) as error:
             return prepared, 0, no_answer(prepared, error)
         self._answered_at = self._pacer.now()
+        self.date = self.date or _date(response)
         if response.ok:
             self._accepted = prepared.headers["Authorization"]
         return prepared, len(content), with_content(response, content)
@@ -282,6 +287,13 @@ def _headers_of(ask: Ask) -> dict[str, str]:
     """A page link carries no header of the first page's, so each request has them all; preferences are joined."""
     prefer = ", ".join(filter(None, (_PART_HEADERS["Prefer"], ask.headers.get("Prefer"))))
     return {**_PART_HEADERS, **ask.headers, "Prefer": prefer}
+
+
+def _date(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _relative(url: str) -> str:

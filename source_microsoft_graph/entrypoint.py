@@ -39,7 +39,7 @@ class _Entrypoint(AirbyteEntrypoint):
     ) -> Iterable[AirbyteMessage]:
         self.set_up_secret_filter(config, source_spec.connectionSpecification)
         records: defaultdict[HashableStreamDescriptor, float] = defaultdict(float)
-        for item in self._source.read_chunks(self.logger, config, catalog):
+        for item in self._source.read_chunks(self.logger, config, catalog, state):
             if isinstance(item, Chunk):
                 records[HashableStreamDescriptor(name=item.stream)] += item.records
                 _print(item.lines)

@@ -48,6 +48,10 @@ class GraphUnavailable(GraphError):
     failure = FailureType.transient_error
 
 
+class TokenRejected(GraphUnavailable):
+    pass
+
+
 class ProtocolBroken(GraphError):
     pass
 

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteMessage, AirbyteStreamStatus, SyncMode
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    AirbyteStreamStatus,
+    StreamDescriptor,
+    Type,
+)
 from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
 from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
@@ -29,18 +38,28 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator impor
 from airbyte_cdk.utils.slice_hasher import SliceHasher
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
+from source_microsoft_graph.cursors import Progress, StreamCursor
 from source_microsoft_graph.output import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream
 
 _DRAIN_SECONDS = 5
 
+_RECORDS_TO_STATE = 25
+"""Bytes of records for each byte of a state that is emitted before the end of its stream."""
+
+_AROUND_A_STATE = 250
+"""Bytes of a message around a state."""
+
 
 class ChunkReader(ConcurrentSource):
     """Reads streams at once and passes their records on as chunks."""
 
-    def __init__(self, streams: Sequence[GraphStream], workers: int, logger: logging.Logger) -> None:
-        """`workers` is how many partitions of one service are read at once."""
+    def __init__(
+        self, streams: Mapping[GraphStream, StreamCursor | None], workers: int, logger: logging.Logger
+    ) -> None:
+        """Each stream comes with where it stands if it is read incrementally. `workers` is how many partitions of one
+        service are read at once."""
         self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
         self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
         self._streams = streams
@@ -55,14 +74,14 @@ class ChunkReader(ConcurrentSource):
 
     def read_chunks(self) -> Iterator[AirbyteMessage | Chunk]:
         try:
-            yield from self.read([self._concurrent(stream) for stream in self._streams])
+            yield from self.read([self._concurrent(stream, cursor) for stream, cursor in self._streams.items()])
         except (GeneratorExit, KeyboardInterrupt):
             threading.Thread(target=self._drain, daemon=True).start()
             raise
 
-    def _concurrent(self, stream: GraphStream) -> DefaultStream:
+    def _concurrent(self, stream: GraphStream, stands: StreamCursor | None) -> DefaultStream:
         """The stream as the CDK's concurrent reader takes it."""
-        cursor = _Cursor(stream, self.messages)
+        cursor = _Checkpoints(stream, self.messages, stands) if stands else _Cursor(stream, self.messages)
         return DefaultStream(
             partition_generator=_Parts(stream, cursor),
             name=stream.name,
@@ -101,9 +120,62 @@ class _Cursor(FinalStateCursor):
         self.failure: Exception | None = None
         self._stream = stream
 
+    def progress(self) -> Progress | None:
+        """Where an incremental read of a slice starts."""
+        return None
+
+    def slice_read(self, progress: Progress) -> None:
+        """All that was read of a slice has been handed over."""
+
     def ensure_at_least_one_state_emitted(self) -> None:
         self._stream.ended(self.failure)
         super().ensure_at_least_one_state_emitted()
+
+
+class _Checkpoints(_Cursor):
+    """Emits where an incremental read stands, as often as it is worth its bytes, and at the end."""
+
+    def __init__(self, stream: GraphStream, messages: MessageRepository, stands: StreamCursor) -> None:
+        super().__init__(stream, messages)
+        self._messages = messages
+        self._stands = stands
+        self._lock = threading.Lock()
+        self._unsaved = 0
+        self._worth_saving = _RECORDS_TO_STATE
+
+    def progress(self) -> Progress:
+        return Progress(self._stands)
+
+    def observe(self, record: Any) -> None:
+        with self._lock:
+            self._unsaved += len(record.lines)
+
+    def slice_read(self, progress: Progress) -> None:
+        self._stands.move(progress.done)
+        # A state that was drawn up earlier must not come out later.
+        with self._lock:
+            if self._unsaved < self._worth_saving:
+                return
+            state = self._stands.state
+            self._worth_saving = _RECORDS_TO_STATE * (_AROUND_A_STATE + len(orjson.dumps(state)))
+            if self._unsaved >= self._worth_saving:
+                self._emit(state)
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        self._stream.ended(self.failure)
+        if not self.failure:
+            self._stands.close()
+        with self._lock:
+            self._emit(self._stands.state)
+
+    def _emit(self, state: dict[str, Any]) -> None:
+        self._unsaved = 0
+        stream = AirbyteStreamState(
+            stream_descriptor=StreamDescriptor(name=self._stream.name), stream_state=AirbyteStateBlob(state)
+        )
+        self._messages.emit_message(
+            AirbyteMessage(type=Type.STATE, state=AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
+        )
 
 
 class _Part(Partition):
@@ -124,8 +196,9 @@ class _Part(Partition):
         rows: list[bytes] = []
         size = 0
         failure: Exception | None = None
+        progress = self._cursor.progress()
         try:
-            for row in self._stream.read_records(SyncMode.full_refresh, stream_slice=self._slice):
+            for row in self._stream.records(self._slice, progress):
                 line = orjson.dumps(row)
                 rows.append(line)
                 size += len(line)
@@ -136,6 +209,8 @@ class _Part(Partition):
             failure = self._cursor.failure = error
         if rows:
             yield Chunk.of(self._stream.name, rows)
+        if progress:
+            self._cursor.slice_read(progress)
         if failure:
             raise failure
 
@@ -156,7 +231,7 @@ class _Parts(PartitionGenerator):
 
     def generate(self) -> Iterable[Partition]:
         try:
-            for stream_slice in self._stream.stream_slices(sync_mode=SyncMode.full_refresh):
+            for stream_slice in self._stream.slices(self._cursor.progress()):
                 yield _Part(self._stream, self._cursor, stream_slice)
         except Exception as error:
             self._cursor.failure = error

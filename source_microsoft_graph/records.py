@@ -21,6 +21,10 @@ def camel_case(name: str) -> str:
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
+REMOVED = "@removed"
+"""What a delta query puts on an object that is there no longer: https://learn.microsoft.com/graph/delta-query-overview"""
+
+
 class _Columns(dict[str, str]):
     """Graph's name → the column's, worked out once a name; empty for a name that is no column.
 
@@ -31,6 +35,8 @@ class _Columns(dict[str, str]):
     def __missing__(self, name: str) -> str:
         if name == "@odata.type":
             column = "odata_type"
+        elif name == REMOVED:
+            column = REMOVED
         elif "@" in name:
             column = ""
         else:

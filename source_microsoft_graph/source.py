@@ -9,15 +9,18 @@ from typing import Any, cast
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
+    AirbyteStateBlob,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     Status,
+    SyncMode,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
-from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY, Stream
 
 from source_microsoft_graph.config import Config, trimmed
+from source_microsoft_graph.cursors import Rejected, StreamCursor
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
 from source_microsoft_graph.output import Chunk
 from source_microsoft_graph.preflight import Preflight, Report
@@ -79,20 +82,24 @@ class SourceMicrosoftGraph(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        for item in self.read_chunks(logger, config, catalog):
+        for item in self.read_chunks(logger, config, catalog, state):
             if isinstance(item, Chunk):
                 yield from item.messages()
             else:
                 yield item
 
     def read_chunks(
-        self, logger: logging.Logger, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage | Chunk]:
         """What `read` gives, with the records as chunks of printed lines."""
         sync = Sync(Config.parse(config), logger)
-        wanted = {configured.stream.name for configured in catalog.streams}
+        wanted = {configured.stream.name: configured.sync_mode for configured in catalog.streams}
         streams = _all_streams(sync)
-        if unknown := sorted(wanted - {stream.name for stream in streams}):
+        if unknown := sorted(wanted.keys() - {stream.name for stream in streams}):
             raise StreamRefused(f"The catalog selects streams this connector does not have: {', '.join(unknown)}.")
         if not wanted:
             return
@@ -100,12 +107,29 @@ class SourceMicrosoftGraph(AbstractSource):
         sync.auth.token()
         selected = [stream for stream in streams if stream.name in wanted]
         sync.selected = frozenset(map(type, selected))
-        reader = ChunkReader(selected, sync.config.num_workers, logger)
+        kept = {each.stream.stream_descriptor.name: each.stream.stream_state for each in state or () if each.stream}
+        cursors = {
+            stream: _resumed(stream, kept.get(stream.name)) if wanted[stream.name] is SyncMode.incremental else None
+            for stream in selected
+        }
+        reader = ChunkReader(cursors, sync.config.num_workers, logger)
         self._message_repository = reader.messages
         try:
             yield from reader.read_chunks()
         finally:
             sync.close()
+
+
+def _resumed(stream: GraphStream, state: AirbyteStateBlob | None) -> StreamCursor | None:
+    """Where an incremental read of the stream starts."""
+    cursor, kept = stream.new_cursor(), vars(state) if state else {}
+    # A full refresh leaves a mark instead of a state.
+    if cursor and kept and NO_CURSOR_STATE_KEY not in kept:
+        try:
+            cursor.resume(kept)
+        except Rejected as rejected:
+            stream.logger.warning(f"{stream.name}: the last sync's state is of no use, so all is read: {rejected}.")
+    return cursor
 
 
 def preflight(config: Config, logger: logging.Logger) -> Report:

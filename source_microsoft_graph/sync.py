@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 import requests
@@ -18,6 +19,9 @@ from source_microsoft_graph.errors import ConnectionFailed, Known, describe
 from source_microsoft_graph.pacing import Pacer
 
 T = TypeVar("T")
+
+_OVERLAP = timedelta(minutes=5)
+"""How far behind the start of this sync the next one begins, for what Graph shows a little late."""
 
 _NAMED_OBJECTS = 20
 """Skipped objects named in the log, for each stream and reason; the rest are counted."""
@@ -37,6 +41,8 @@ class Sync:
         self.client = GraphClient(config.cloud.graph_host, self.auth, self.pacer, config.num_workers)
         self.skipped = Skipped(logger)
         self.selected: frozenset[type] = frozenset()
+        self._started = datetime.now(UTC)
+        self._said: Counter[Hashable] = Counter()
         self.logger = logger
         self._lock = threading.Lock()
         self._given_up: set[Hashable] = set()
@@ -44,6 +50,29 @@ class Sync:
         self._sightings: defaultdict[Hashable, Sightings] = defaultdict(Sightings)
         self._together: dict[Hashable, Together] = {}
         self._shared: dict[Hashable, SharedListing[str]] = {}
+
+    @property
+    def moment(self) -> datetime:
+        """When this sync began, by Graph's clock once it has answered, in whole seconds."""
+        return (self.client.date or self._started).astimezone(UTC).replace(microsecond=0)
+
+    @property
+    def moment_text(self) -> str:
+        return as_text(self.moment)
+
+    @property
+    def position(self) -> str:
+        """From when on the next sync asks for changes of what this one read."""
+        return as_text(self.moment - _OVERLAP)
+
+    def say(self, key: Hashable, warning: str) -> None:
+        """Warn of something that may concern many objects, each time until it has been said often enough."""
+        with self._lock:
+            self._said[key] += 1
+            times = self._said[key]
+        if times <= _NAMED_OBJECTS:
+            more = "" if times < _NAMED_OBJECTS else " Further ones are not told."
+            self.logger.warning(f"{warning}{more}")
 
     def shared(self, key: Hashable, listing: Callable[[], Iterable[str]]) -> Iterable[str]:
         """The listing kept under this key, started by whoever asks first and read once for all."""
@@ -87,6 +116,11 @@ class Sync:
         for sightings in self._sightings.values():
             sightings.close(ended)
         self.skipped.summarise()
+
+
+def as_text(moment: datetime) -> str:
+    """The form in which Graph takes and gives a time."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class SharedListing(Generic[T]):

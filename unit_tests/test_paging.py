@@ -11,6 +11,7 @@ import pytest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.records import camel_case
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import NOT_SELECTED
 from source_microsoft_graph.streams.directory import Users
 from source_microsoft_graph.sync import Sync
 from unit_tests.conftest import Clock
@@ -168,7 +169,7 @@ def test_a_refused_select_falls_back_and_says_what_is_missing(
     sync = Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))
     stream = stream_class(sync)
     columns = stream.get_json_schema()["properties"]
-    everything = {camel_case(name) for name in columns if name != "odata_type"}
+    everything = {camel_case(name) for name in columns if name not in NOT_SELECTED}
     optional = {camel_case(name) for name, column in columns.items() if column.get("select") == "optional"}
     graph.answers(stream.path_template, refusal, refusal, a_page({"id": "1"}))
 

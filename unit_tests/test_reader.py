@@ -85,7 +85,7 @@ def test_no_more_requests_are_under_way_than_workers(
 
 
 def test_a_refused_stream_gives_its_place_back(graph: FakeGraph) -> None:
-    """More streams are refused than there are workers, while their errors are kept; the others are read all the same."""
+    """More streams are refused than there are workers, and their errors are kept; the others are read all the same."""
     refused = {"users": "users", "groups": "groups", "directory_roles": "directoryRoles"}
     for path in refused.values():
         graph.answers(path, an_error(403, "Authorization_RequestDenied"))

@@ -86,7 +86,6 @@ def test_names_change_at_every_depth() -> None:
         "@odata.nextLink",
         "@microsoft.graph.downloadUrl",
         "@microsoft.graph.tips",
-        "@removed",
         "members@odata.context",
         "members@delta",
         "createdDateTime@odata.type",

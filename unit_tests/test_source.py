@@ -230,12 +230,30 @@ def test_check_crashes_when_graph_is_down(graph: FakeGraph) -> None:
 
 
 def test_discover_needs_no_network(graph: FakeGraph) -> None:
-    """The catalog is the same whatever the tenant: 22 streams, full refresh, with their keys."""
+    """The catalog is the same whatever the tenant: 22 streams with their keys, incremental where Graph has changes."""
     output: EntrypointOutput = discover(SourceMicrosoftGraph(), CONFIG)
 
     catalog = output.catalog.catalog
     assert len(catalog.streams) == len(STREAMS)
-    assert {tuple(stream.supported_sync_modes) for stream in catalog.streams} == {(SyncMode.full_refresh,)}
+    assert all(SyncMode.full_refresh in stream.supported_sync_modes for stream in catalog.streams)
+    assert {
+        stream.name: stream.default_cursor_field
+        for stream in catalog.streams
+        if SyncMode.incremental in stream.supported_sync_modes and stream.source_defined_cursor
+    } == {
+        "users": ["_ab_cdc_updated_at"],
+        "applications": ["_ab_cdc_updated_at"],
+        "service_principals": ["_ab_cdc_updated_at"],
+        "groups": ["_ab_cdc_updated_at"],
+        "directory_roles": ["_ab_cdc_updated_at"],
+        "drive_items": ["_ab_cdc_updated_at"],
+        "mail_messages": ["last_modified_date_time"],
+        "calendar_events": ["last_modified_date_time"],
+        "contacts": ["last_modified_date_time"],
+        "chat_messages": ["last_modified_date_time"],
+        "audit_logs_directory": ["activity_date_time"],
+        "audit_logs_signins": ["created_date_time"],
+    }
     keys = {stream.name: stream.source_defined_primary_key for stream in catalog.streams}
     assert keys["users"] == [["id"]]
     assert keys["mail_messages"] == [["id"], ["user_id"]]

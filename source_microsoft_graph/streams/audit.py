@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.window import WindowStream
 
 
-class AuditLogsDirectory(GraphStream):
+class AuditLogsDirectory(WindowStream):
     """One row per change in the directory, as far back as Entra keeps them: https://learn.microsoft.com/graph/api/directoryaudit-list"""
 
     path_template = "auditLogs/directoryAudits"
+    cursor_field = "activity_date_time"
     service = Service.REPORTS
     permissions = ("AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
 
 
-class AuditLogsSignins(GraphStream):
+class AuditLogsSignins(WindowStream):
     """One row per interactive sign-in, as far back as Entra keeps them: https://learn.microsoft.com/graph/api/signin-list"""
 
     path_template = "auditLogs/signIns"
+    cursor_field = "created_date_time"
     service = Service.REPORTS
     permissions = ("AuditLog.Read.All",)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import requests
 from airbyte_cdk.models import SyncMode
@@ -16,6 +16,7 @@ from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import Answer, Ask
+from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT, CursorOfEach, Progress, StreamCursor, digest
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
     UNKNOWN,
@@ -32,13 +33,15 @@ from source_microsoft_graph.errors import (
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.records import camel_case, row
 from source_microsoft_graph.streams.listing import Listing
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync import Sync, as_text
 
 Slice = Mapping[str, Any]
 
 PLACEHOLDER = re.compile(r"{(\w+)}")
-NOT_SELECTED = {"odata_type"}
-"""Columns that are no properties: they come unasked."""
+_TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+
+NOT_SELECTED = {"odata_type", UPDATED_AT, DELETED_AT}
+"""Columns that are no properties: they come unasked, or are our own."""
 
 _RISKY = ("licensed", "optional")
 """The marks of columns in a schema that are asked for no longer when Graph refuses, the likeliest cause first."""
@@ -82,6 +85,15 @@ class GraphStream(HttpStream, ABC):
 
     shared: ClassVar[bool] = False
     """Whether several listings hold the same object, which is then emitted for the first of them alone."""
+
+    cursor_field: str | list[str] = []
+    """The column that tells an object's versions apart, for a stream that can be read incrementally."""
+
+    changed_since: ClassVar[Mapping[str, str]] = {}
+    """OData options that list what an owner's collection got since a moment."""
+
+    starts_at_start_date: ClassVar[bool] = True
+    """Whether an owner that was never read is read from the configured date on, and not from the beginning."""
 
     # HttpStream has a state setter, which makes the CDK treat it as resumable and read it page by page in a
     # checkpoint loop that a stream with its own read_records never ends.
@@ -147,7 +159,21 @@ class GraphStream(HttpStream, ABC):
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # The CDK's is wrapped in a cache.
         schema = super().get_json_schema()
         columns = {name: it for name, it in schema["properties"].items() if not self.leaves_out(name, it)}
+        if self.cursor_field == UPDATED_AT:
+            columns |= dict.fromkeys((UPDATED_AT, DELETED_AT), _TIME)
         return {**schema, "properties": columns}
+
+    @property
+    def asked(self) -> str:
+        """What decides which rows and columns come: a cursor of another question is of no use."""
+        return digest(self.select_ladder()[0], dict(self.headers), [dict(query) for query in self.queries()])
+
+    def new_cursor(self) -> StreamCursor | None:
+        """Where an incremental read stands, at the start; None where there are full refreshes alone."""
+        if not self.cursor_field:
+            return None
+        start = self.sync.config.start_date if self.starts_at_start_date else None
+        return CursorOfEach(self.asked, as_text(start) if start else None)
 
     # The path of a row, in order: slice, listing, request, page, row.
 
@@ -169,8 +195,8 @@ class GraphStream(HttpStream, ABC):
         self.sync.sightings(self.reading).close(failure)
 
     def _list_ids(self) -> Iterator[str]:
-        for stream_slice in self.stream_slices(sync_mode=SyncMode.full_refresh):
-            for record in self.read_records(SyncMode.full_refresh, stream_slice=stream_slice):
+        for stream_slice in self.slices(None):
+            for record in self.records(stream_slice, None):
                 yield record["id"]
 
     def stream_slices(
@@ -179,6 +205,10 @@ class GraphStream(HttpStream, ABC):
         cursor_field: list[str] | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[Slice]:
+        """The slices of a full refresh; `slices` has those of an incremental read too."""
+        return self.slices(None)
+
+    def slices(self, progress: Progress | None) -> Iterator[Slice]:
         """As many owners a slice as are asked for together. The CDK copies, hashes and logs every slice, so it holds
         their keys and nothing else. Raises `StreamRefused` where the cloud does not have what they would list."""
         if not self.in_cloud:
@@ -199,7 +229,12 @@ class GraphStream(HttpStream, ABC):
         stream_slice: Slice | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[dict[str, Any]]:
-        records = self.rows(self.listings(stream_slice or {}))
+        """A slice of a full refresh; `records` has those of an incremental read too."""
+        return self.records(stream_slice or {}, None)
+
+    def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
+        """What is in a slice, or with `progress` what is new in it since its owners were read."""
+        records = self.rows(self.listings(stream_slice, progress), progress)
         if not self.shared:
             yield from records
             return
@@ -208,7 +243,7 @@ class GraphStream(HttpStream, ABC):
             if sightings.add(record["id"]):
                 yield record
 
-    def listings(self, stream_slice: Slice) -> Iterator[Listing]:
+    def listings(self, stream_slice: Slice, progress: Progress | None = None) -> Iterator[Listing]:
         """The tenant's own collection, or one for each owner in the slice."""
         if not stream_slice:
             for query in self.queries():
@@ -216,18 +251,43 @@ class GraphStream(HttpStream, ABC):
         for placeholder, owners in stream_slice.items():
             for owner in owners:
                 parents = {placeholder: owner}
-                yield self.listing(self.path(stream_slice=parents), parents)
+                since, mark = (progress.since(owner), (owner, self.sync.position)) if progress else (None, None)
+                yield self.listing(self.path(stream_slice=parents), parents, since=since, mark=mark)
 
     def queries(self) -> Iterable[Mapping[str, str]]:
         """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many."""
         return (self.query,)
 
-    def listing(self, path: str, parents: Mapping[str, str], query: Mapping[str, str] | None = None) -> Listing:
-        return Listing(path, parents, self.select_ladder(), self.top(), self.query if query is None else query)
+    def listing(
+        self,
+        path: str,
+        parents: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+        *,
+        since: str | None = None,
+        mark: tuple[str, str] | None = None,
+    ) -> Listing:
+        query = self.query if query is None else query
+        return Listing(path, parents, self.select_ladder(), self.top(), query, since=since, mark=mark)
 
-    def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
-        """Every row of these listings. What is wrong with one of them is raised when the others have been read."""
-        asks = deque(map(self._ask, listings))
+    def another(self, listing: Listing, path: str) -> Listing:
+        """One more listing of what the same owner has."""
+        return self.listing(path, listing.parents, since=listing.since, mark=listing.mark)
+
+    def rows(self, listings: Iterable[Listing], progress: Progress | None = None) -> Iterator[dict[str, Any]]:
+        """Every row of these listings. What is wrong with one of them is raised when the others have been read.
+
+        `progress` learns whose listings were all read to the end; one that was skipped or failed is not.
+        """
+        unread: Counter[str] = Counter()
+        asks: deque[Ask] = deque()
+
+        def ask_for(new: Iterable[Listing]) -> None:
+            for listing in new:
+                unread[listing.key] += 1
+                asks.append(self._ask(listing))
+
+        ask_for(listings)
         together = self.sync.together(self.reading, self.batch_size)
         failed: dict[str, GraphError] = {}
         # A failure keeps what it passed through: left open, this would keep its place among the requests under way.
@@ -240,11 +300,16 @@ class GraphStream(HttpStream, ABC):
                         if below is None:
                             yield record
                         else:
-                            asks.extend(map(self._ask, below))
+                            ask_for(below)
                     token = self.next_page_token(answer.response)
                     if not token:
                         self.sync.object_read(self.reading)
-                        asks.extend(map(self._ask, self.after(listing)))
+                        listing.delta_token = delta_token(answer.response)
+                        ask_for(self.after(listing))
+                        unread[listing.key] -= 1
+                        if progress and listing.mark and not unread[listing.key]:
+                            position, until = listing.mark
+                            progress.done[position] = until
                     elif failure := self._advance(listing, token["link"]):
                         failed[listing.owner] = failure
                     else:
@@ -297,12 +362,18 @@ class GraphStream(HttpStream, ABC):
         return self.service
 
     def first_page(self, listing: Listing) -> str:
-        options = dict(listing.query)
+        options = {**listing.query, **self.changes(listing)}
         if listing.page_size is not None:
             options["$top"] = str(listing.page_size)
         if listing.select:
             options["$select"] = ",".join(listing.select)
         return f"{self.url_base}{listing.path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
+
+    def changes(self, listing: Listing) -> Mapping[str, str]:
+        """The options that ask for what is new."""
+        if not listing.since:
+            return {}
+        return {option: value.format(since=listing.since) for option, value in self.changed_since.items()}
 
     def top(self) -> int | None:
         return None if self.page_size is None else min(self.sync.config.page_size, self.page_size)
@@ -370,6 +441,8 @@ class GraphStream(HttpStream, ABC):
 
     def _may_go_on(self, listing: Listing, answer: Answer) -> bool:
         """Whether the listing can be read in another way: fewer properties, smaller pages, from the start."""
+        if self._suspects_since(listing, answer):
+            return self.read_in_full(listing, answer)
         if not self._suspects_select(listing, answer):
             return listing.adapt(answer.known)
         dropped = listing.select_less()
@@ -377,6 +450,25 @@ class GraphStream(HttpStream, ABC):
             f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
             f"stay empty: {', '.join(dropped)}. {describe(answer.response)}"
         )
+        return True
+
+    def _suspects_since(self, listing: Listing, answer: Answer) -> bool:
+        """Graph no longer knows what changed since then, or does not take the question."""
+        if not listing.since or listing.link:
+            return False
+        known = answer.known
+        # An owner that was deleted is a 404, too.
+        refusals = (400,) if self.of_one_object else (400, 404)
+        return known.action is Action.RESTART or (answer.response.status_code in refusals and not known.precise)
+
+    def read_in_full(self, listing: Listing, answer: Answer) -> bool:
+        """Whether this listing can be asked for everything instead, as it then will be."""
+        self.sync.say(
+            (self.reading, answer.known.action),
+            f"{self._where(listing)}: what changed since {listing.since} cannot be had, so everything is read. "
+            f"{describe(answer.response)}",
+        )
+        listing.since = None
         return True
 
     def _suspects_select(self, listing: Listing, answer: Answer) -> bool:
@@ -420,6 +512,14 @@ class GraphStream(HttpStream, ABC):
         if response.status_code != 403 or self._is_permitted():
             return str(known.help)
         return self.sync.config.credentials.grant(self.permission_words)
+
+
+def delta_token(response: requests.Response) -> str:
+    """What asks for the changes after these; empty where Graph gives none."""
+    link = body_of(response).get("@odata.deltaLink")
+    options = (option.partition("=") for option in urlsplit(link or "").query.split("&"))
+    tokens = {unquote(name): unquote(value) for name, _, value in options}
+    return tokens.get("$deltatoken") or tokens.get("token") or ""
 
 
 def either(permission: str, least: Iterable[str]) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 
 import requests
 
+from source_microsoft_graph.cursors import digest
 from source_microsoft_graph.errors import StreamRefused
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.records import camel_case
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.streams.listing import Listing
 
 _NAMED_AT_ONCE = 10
@@ -29,7 +31,7 @@ _GROUPS_PERMISSIONS = (
 )
 
 
-class Users(GraphStream):
+class Users(DeltaStream):
     """One row per user, guests included: https://learn.microsoft.com/graph/api/user-list"""
 
     path_template = "users"
@@ -69,6 +71,15 @@ class Users(GraphStream):
 
     def service_of(self, listing: Listing) -> Service:
         return Service.SIGN_IN_ACTIVITY if "signInActivity" in listing.select else self.service
+
+    # A delta query takes no filter but one of ids: https://learn.microsoft.com/graph/api/user-delta
+    @property
+    def is_tracked(self) -> bool:
+        return not (self.sync.config.user_filter or self.sync.config.include_users)
+
+    @property
+    def asked(self) -> str:
+        return digest(super().asked, sorted(self.sync.config.exclude_users))
 
     @property
     def told_apart_by(self) -> tuple[str, ...]:
@@ -130,7 +141,7 @@ class Accounts(Users):
         return (config.include_disabled_accounts or user["account_enabled"]) and super().is_wanted(user)
 
 
-class Applications(GraphStream):
+class Applications(DeltaStream):
     """One row per app registration: https://learn.microsoft.com/graph/api/application-list"""
 
     path_template = "applications"
@@ -139,7 +150,7 @@ class Applications(GraphStream):
     selects = True
 
 
-class ServicePrincipals(GraphStream):
+class ServicePrincipals(DeltaStream):
     """One row per enterprise application: https://learn.microsoft.com/graph/api/serviceprincipal-list"""
 
     path_template = "servicePrincipals"
@@ -148,7 +159,7 @@ class ServicePrincipals(GraphStream):
     selects = True
 
 
-class Groups(GraphStream):
+class Groups(DeltaStream):
     """One row per group of any kind: https://learn.microsoft.com/graph/api/group-list"""
 
     path_template = "groups"
@@ -186,7 +197,7 @@ class GroupOwner(ChildStream):
     least_permission = "GroupMember.Read.All"
 
 
-class DirectoryRoles(GraphStream):
+class DirectoryRoles(DeltaStream):
     """One row per directory role in use in the tenant: https://learn.microsoft.com/graph/api/directoryrole-list"""
 
     path_template = "directoryRoles"

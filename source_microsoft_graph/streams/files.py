@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
-import orjson
-
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.errors import GraphError
+from source_microsoft_graph.cursors import UPDATED_AT, Progress
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.streams.delta import last_of_each, stamped, tombstone
 from source_microsoft_graph.streams.directory import Accounts, Microsoft365Groups
-from source_microsoft_graph.streams.listing import Listing
 
-_HELD_IN_MEMORY = 4 * 1024 * 1024
-"""Bytes of one drive's items that wait in memory; the rest goes to a temporary file."""
+_KEY = ["id", "user_id"]
 
 
 class Sites(GraphStream):
@@ -58,35 +54,28 @@ class DriveItems(ChildStream):
 
     parent_class = Accounts
     path_template = "users/{user_id}/drive/root/delta"
-    primary_key = ["id", "user_id"]
+    primary_key = _KEY
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     page_size = 500
     batch_size = 5
 
-    # The same item may come up several times in one delta query, the last time being the one that counts, and an
-    # item deleted meanwhile comes up as such. So a drive's items are emitted when all of them are known.
-    def rows(self, listings: Iterable[Listing]) -> Iterator[dict[str, Any]]:
-        return (item for item in last_of_each(super().rows(listings)) if item.get("deleted") is None)
+    cursor_field = UPDATED_AT
+    # OneDrive takes a moment for a token, so the state need not hold a token for each drive.
+    changed_since = {"token": "{since}"}
+    starts_at_start_date = False
 
+    # The same item may come up several times in one delta query, and one that was deleted meanwhile comes up as such.
+    def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
+        items = last_of_each(super().records(stream_slice, progress), _KEY)
+        if progress is None:
+            return (item for item in items if item.get("deleted") is None)
+        return stamped(self._with_tombstones(items, progress), self.sync.moment_text)
 
-def last_of_each(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each row once, in its last version. The rows wait in a file, for a drive may hold millions of items."""
-    last: dict[tuple[str, str], int] = {}
-    failure: GraphError | None = None
-    with SpooledTemporaryFile(_HELD_IN_MEMORY) as waiting:
-        try:
-            for row in rows:
-                last[row["user_id"], row["id"]] = waiting.tell()
-                waiting.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        except GraphError as error:
-            failure = error
-        waiting.seek(0)
-        position = 0
-        for line in waiting:
-            row = orjson.loads(line)
-            if last[row["user_id"], row["id"]] == position:
-                yield row
-            position += len(line)
-    if failure:
-        raise failure
+    # An item that was deleted may be brought back by what was not read of the drive.
+    def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:
+        for item in items:
+            if item.get("deleted") is None:
+                yield item
+            elif item["user_id"] in progress.done:
+                yield tombstone(item, _KEY, self.sync.moment_text)

@@ -30,14 +30,22 @@ class Listing:
         selects: Sequence[tuple[str, ...]] = ((),),
         page_size: int | None = None,
         query: Mapping[str, str] | None = None,
+        *,
+        since: str | None = None,
+        mark: tuple[str, str] | None = None,
     ) -> None:
         """`parents` names whose collection this is. `selects` are the sets of properties to ask for, each smaller
-        than the one before; an empty one asks for Graph's default properties. `query` holds its other options."""
+        than the one before; an empty one asks for Graph's default properties. `query` holds its other options.
+        `since` is from where on changes are asked for. `mark` says where a stream's cursor moves to, and from which
+        position or whose, once this listing was read to its end."""
         self.path = path
         self.parents = parents
         self.link: str | None = None
         self.page_size = page_size
         self.query = query or {}
+        self.since = since
+        self.mark = mark
+        self.delta_token = ""
         self._selects = list(selects)
         self._emitted = array("q")
         self._emitted_before: set[int] = set()
@@ -57,6 +65,11 @@ class Listing:
     def owner(self) -> str:
         """Whose collection this is, in words; empty for the tenant's own."""
         return ", ".join(f"{key.removesuffix('_id')} {value.strip('/')}" for key, value in self.parents.items())
+
+    @property
+    def key(self) -> str:
+        """What the listings of one owner have in common."""
+        return self.mark[0] if self.mark else self.owner
 
     @property
     def may_shrink(self) -> bool:

@@ -21,6 +21,8 @@ class MailboxStream(ChildStream, ABC):
 
     parent_class = Accounts
     service = Service.OUTLOOK
+    cursor_field = "last_modified_date_time"
+    changed_since = {"$filter": "lastModifiedDateTime ge {since}"}
 
     # Outlook is told in preferences which IDs and which bodies it is to give, on every page:
     # https://learn.microsoft.com/graph/outlook-immutable-id
@@ -89,10 +91,14 @@ class Contacts(MailboxStream):
     # each has to be listed by itself: https://learn.microsoft.com/graph/api/user-list-contactfolders
     def after(self, listing: Listing) -> Iterable[Listing]:
         if listing.path.endswith("/contacts") and "/contactFolders/" not in listing.path:
-            yield self.listing(listing.path.removesuffix("s") + "Folders", listing.parents)
+            yield self.another(listing, listing.path.removesuffix("s") + "Folders")
 
     def below(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
         if listing.path.endswith("/contacts"):
             return None
         folder = f"{listing.path.partition('/contactFolders')[0]}/contactFolders/{quoted(record['id'])}"
-        return [self.listing(f"{folder}/{part}", listing.parents) for part in ("contacts", "childFolders")]
+        return [self.another(listing, f"{folder}/{part}") for part in ("contacts", "childFolders")]
+
+    # A folder may have got new contacts without having changed itself.
+    def changes(self, listing: Listing) -> Mapping[str, str]:
+        return super().changes(listing) if listing.path.endswith("/contacts") else {}

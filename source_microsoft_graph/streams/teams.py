@@ -11,6 +11,8 @@ class Teams(Groups):
     """One row per group that was made a team: https://learn.microsoft.com/graph/teams-list-all-teams"""
 
     query = {"$filter": "resourceProvisioningOptions/Any(x:x eq 'Team')"}
+    # Graph tells what happened to groups, and not which of them are teams.
+    cursor_field = []
 
 
 class Channels(ChildStream):
@@ -70,5 +72,8 @@ class ChatMessages(ChildStream):
     path_template = "chats/{chat_id}/messages"
     primary_key = ["id", "chat_id"]
     service = Service.CHAT_MESSAGES
+    cursor_field = "last_modified_date_time"
+    # Without the order Graph ignores the filter, and gives the whole history.
+    changed_since = {"$filter": "lastModifiedDateTime gt {since}", "$orderby": "lastModifiedDateTime desc"}
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50
