@@ -38,6 +38,9 @@ NOT_LISTED = {
 }
 """Columns that a list does not return though the schema has them; None where that depends on the row."""
 
+FORMS = {"mail_messages": ("immutable", "text"), "calendar_events": ("immutable", "text"), "contacts": ("immutable",)}
+"""Forms in which Outlook can be asked for its items."""
+
 PERMISSIONS = {
     "users": {"User.Read.All"},
     "mail_messages": {"User.Read.All", "Mail.Read"},
@@ -54,11 +57,12 @@ def a_catalog(streams: list[Message], *names: str) -> dict[str, Any]:
     }
 
 
-def the_tenants(tenant: Tenant, stream: Message) -> Rows:
-    """What the tenant holds of a stream, in the connector's form, by key."""
+def the_tenants(tenant: Tenant, stream: Message, immutable: bool = True, text: bool = False) -> Rows:
+    """What the tenant holds of a stream, in the connector's form, by key; Outlook's items in the form asked for."""
     key = key_of(stream)
     held: Rows = {}
-    for parents, entity in tenant.rows(stream["name"]):
+    forms = {name: True for name in FORMS.get(stream["name"], ()) if {"immutable": immutable, "text": text}[name]}
+    for parents, entity in tenant.rows(stream["name"], **forms):
         record = without_nulls(row(entity) | parents)
         held[tuple(record[column] for column in key)] = record
     return held
@@ -88,13 +92,13 @@ def statuses(output: Output) -> dict[str, str]:
     return {trace["stream_descriptor"]["name"]: trace["status"] for trace in output.traces("stream_status")}
 
 
-def assert_is_the_tenant(output: Output, tenant: Tenant, streams: list[Message]) -> None:
+def assert_is_the_tenant(output: Output, tenant: Tenant, streams: list[Message], **forms: bool) -> None:
     """Every row of every stream, each once, with every value a list returns."""
     read = records(output)
     for stream in streams:
         name, key = stream["name"], key_of(stream)
         keys = Counter(tuple(record[column] for column in key) for record in read.get(name, []))
-        held = the_tenants(tenant, stream)
+        held = the_tenants(tenant, stream, **forms)
         assert keys == Counter(dict.fromkeys(held, 1)), name
         columns = set(stream["json_schema"]["properties"])
         for record in read[name]:
@@ -139,6 +143,54 @@ def test_a_read_is_the_tenant_however_it_is_read(
     output = read(own_server, streams, num_workers=workers, page_size=page_size).succeeded()
 
     assert_is_the_tenant(output, tenant, streams)
+
+
+def test_outlook_is_read_in_the_form_that_is_asked_for(
+    own_server: Server, tenant: Tenant, streams: list[Message]
+) -> None:
+    """Usual IDs and plain bodies: the same mail, events and contacts, written otherwise."""
+    outlook = [stream for stream in streams if stream["name"] in FORMS]
+
+    output = read(own_server, outlook, immutable_ids=False, message_body="text").succeeded()
+
+    assert_is_the_tenant(output, tenant, outlook, immutable=False, text=True)
+
+
+def test_the_users_that_are_chosen_are_the_ones_that_are_read(
+    own_server: Server, tenant: Tenant, streams: list[Message]
+) -> None:
+    """A filter, a list, and guests' mailboxes left out, against a Graph that filters: all of them and nobody else."""
+    chosen = [stream for stream in streams if stream["name"] in ("users", "mail_messages")]
+    everybody = [user for _, user in tenant.rows("users")]
+    left_out = next(user for user in everybody if user["userType"] == "Member")
+
+    output = read(
+        own_server,
+        chosen,
+        user_filter="accountEnabled ne false",
+        exclude_users=[left_out["userPrincipalName"].upper()],
+        include_guests=False,
+    ).succeeded()
+
+    users = {user["id"] for user in everybody if user["accountEnabled"]} - {left_out["id"]}
+    members = {user["id"] for user in everybody if user["userType"] == "Member"}
+    assert {record["id"] for record in records(output)["users"]} == users
+    mailboxes = {key["user_id"] for key, _ in tenant.rows("mail_messages")}
+    assert {record["user_id"] for record in records(output)["mail_messages"]} == users & members & mailboxes
+
+
+def test_named_users_are_read(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """By ID and by principal name, each once, without listing the tenant."""
+    chosen = [stream for stream in streams if stream["name"] == "users"]
+    first, second, *_ = [user for _, user in tenant.rows("users")]
+
+    output = read(
+        own_server, chosen, include_users=[first["id"], first["userPrincipalName"], second["userPrincipalName"]]
+    )
+
+    assert sorted(record["id"] for record in records(output.succeeded())["users"]) == sorted(
+        [first["id"], second["id"]]
+    )
 
 
 def test_one_by_one_is_the_same(

@@ -467,7 +467,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/users", permissions=(*USER_READ, "User.ReadBasic.All"), type="user", rows=_users, options=OPTIONS,
         filters={
             "id": "eq in", "userType": "eq ne*", "accountEnabled": "eq ne*", "createdDateTime": "eq ne* ge le",
-            "userPrincipalName": "eq", "displayName": "eq", "department": "eq", "mail": "eq",
+            "userPrincipalName": "eq in", "displayName": "eq", "department": "eq", "mail": "eq",
         },
         orders=BY_NAME | {"userPrincipalName": "asc desc"}, basic=(USER_READ, USER_BASIC),
     ),
