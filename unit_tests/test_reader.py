@@ -37,11 +37,10 @@ def test_a_slow_service_keeps_no_other_waiting(graph: FakeGraph, monkeypatch: py
         return response
 
     real_send = requests.Session.send
-    monkeypatch.setattr(requests.Session, "send", send)
-
-    output = read(
-        "audit_logs_directory", "audit_logs_signins", "groups", "applications", config={**CONFIG, "num_workers": 2}
-    )
+    paths = ("audit_logs_directory", "audit_logs_signins", "groups", "applications")
+    with monkeypatch.context() as patch:  # Undone before the mocker stops, which else would be put back afterwards.
+        patch.setattr(requests.Session, "send", send)
+        output = read(*paths, config={**CONFIG, "num_workers": 2})
 
     assert len(rows(output)) == 4
 
@@ -76,9 +75,9 @@ def test_no_more_requests_are_under_way_than_workers(
             with lock:
                 under_way -= 1
 
-    monkeypatch.setattr(requests.Session, "send", send)
-
-    output = read(*paths, config={**CONFIG, "num_workers": workers})
+    with monkeypatch.context() as patch:  # Undone before the mocker stops, which else would be put back afterwards.
+        patch.setattr(requests.Session, "send", send)
+        output = read(*paths, config={**CONFIG, "num_workers": workers})
 
     assert len(rows(output)) == 2 * len(paths)
     assert most == workers
