@@ -53,6 +53,7 @@ ALLOWED = {
         "streams.child",
         "streams.delta",
         "streams.directory",
+        "streams.listing",
     },
     "streams.audit": {"pacing", "streams.base", "streams.window"},
     "streams.__init__": {

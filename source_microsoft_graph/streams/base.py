@@ -149,7 +149,7 @@ class GraphStream(HttpStream, ABC):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What each request carries beside the usual headers."""
+        """What nearly each request carries beside the usual headers."""
         return {}
 
     def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
@@ -355,7 +355,11 @@ class GraphStream(HttpStream, ABC):
         url, not_before = listing.link or self.first_page(listing), 0.0
         if listing.link and self.service.value.between:
             not_before = self.sync.pacer.now() + self.service.value.between
-        return Ask(url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers)
+        return Ask(url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers_of(listing))
+
+    def headers_of(self, listing: Listing) -> Mapping[str, str]:
+        """What the requests of this listing carry beside the usual headers."""
+        return self.headers
 
     def service_of(self, listing: Listing) -> Service:
         """Whose limits this listing counts against."""

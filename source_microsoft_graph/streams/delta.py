@@ -27,11 +27,12 @@ class DeltaStream(GraphStream, ABC):
     it does is in the next read as well. A token that Graph accepts no longer means beginning like that again.
     """
 
-    cursor_field = UPDATED_AT
+    cursor_field: str | list[str] = UPDATED_AT
 
     @property
     def is_tracked(self) -> bool:
-        """Whether the changes of exactly these rows can be asked for."""
+        """Whether a delta query tells all changes of these rows; where it does not, it tells what was deleted, and the
+        rows are listed each time."""
         return True
 
     def new_cursor(self) -> StreamCursor | None:
@@ -43,34 +44,33 @@ class DeltaStream(GraphStream, ABC):
         return stamped(self._read_on(progress), self.sync.moment_text)
 
     def _read_on(self, progress: Progress) -> Iterator[dict[str, Any]]:
-        since = progress.since() if self.is_tracked else None
+        since, token = progress.since(), ""
         if since:
             changes = self._changes(since)
             try:
-                yield from self._changed(changes)
+                for row in self._changed(changes):
+                    if self.is_tracked or DELETED_AT in row:
+                        yield row
             except TokenRejected as rejected:
                 self.logger.warning(
                     f"{rejected} {self.name} is read in full; rows deleted meanwhile stay in the table."
                 )
-            else:
-                if changes.delta_token:
-                    progress.done[since] = changes.delta_token
+            token = changes.delta_token
+            if token and self.is_tracked:
+                progress.done[since] = token
                 return
-        token = ""
-        if self.is_tracked:
+        if not token:
             now = self._changes()
             yield from self.rows([now])
             token = now.delta_token
-        position = progress.since() or ""
-        yield from self.rows(
-            (self.listing(self.path(), {}, query, mark=(position, token)) for query in self.queries()), progress
-        )
+        mark = (since or "", token)
+        yield from self.rows((self.listing(self.path(), {}, query, mark=mark) for query in self.queries()), progress)
 
     def _changes(self, since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the question it was given for, so `$select` goes with
         the first request alone."""
-        query = {"$deltatoken": since or "latest"}
-        return Listing(f"{self.path()}/delta", {}, [()] if since else self.select_ladder(), None, query, since=since)
+        ladder = [()] if since else self.select_ladder() if self.is_tracked else [("id",)]
+        return Listing(f"{self.path()}/delta", {}, ladder, None, {"$deltatoken": since or "latest"}, since=since)
 
     def read_in_full(self, listing: Listing, answer: Answer) -> bool:
         raise TokenRejected(f"{self.name}: the token for changes is accepted no longer. {describe(answer.response)}")

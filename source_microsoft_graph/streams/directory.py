@@ -21,6 +21,8 @@ _NAMED_AT_ONCE = 10
 
 _INCLUDED = "include_users"
 
+_SIGN_IN_ACTIVITY = "signInActivity"
+
 _GROUPS_PERMISSIONS = (
     "Group.Read.All",
     "GroupMember.Read.All",
@@ -70,12 +72,14 @@ class Users(DeltaStream):
         return camel_case(name) in self.sync.config.unwanted_user_properties
 
     def service_of(self, listing: Listing) -> Service:
-        return Service.SIGN_IN_ACTIVITY if "signInActivity" in listing.select else self.service
+        return Service.SIGN_IN_ACTIVITY if _SIGN_IN_ACTIVITY in listing.select else self.service
 
-    # A delta query takes no filter but one of ids: https://learn.microsoft.com/graph/api/user-delta
+    # A delta query takes no filter but one of ids, and knows nothing of last sign-ins:
+    # https://learn.microsoft.com/graph/api/user-delta
     @property
     def is_tracked(self) -> bool:
-        return not (self.sync.config.user_filter or self.sync.config.include_users)
+        config = self.sync.config
+        return not (config.user_filter or config.include_users or _SIGN_IN_ACTIVITY in config.extra_user_properties)
 
     @property
     def asked(self) -> str:

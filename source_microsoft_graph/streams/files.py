@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from source_microsoft_graph.batch import MOST
@@ -12,6 +12,7 @@ from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import last_of_each, stamped, tombstone
 from source_microsoft_graph.streams.directory import Accounts, Microsoft365Groups
+from source_microsoft_graph.streams.listing import Listing
 
 _KEY = ["id", "user_id"]
 
@@ -71,6 +72,11 @@ class DriveItems(ChildStream):
         if progress is None:
             return (item for item in items if item.get("deleted") is None)
         return stamped(self._with_tombstones(items, progress), self.sync.moment_text)
+
+    # Changes come with the folders above them, changed or not, unless they are told not to:
+    # https://learn.microsoft.com/graph/api/driveitem-delta
+    def headers_of(self, listing: Listing) -> Mapping[str, str]:
+        return {"Prefer": "deltaExcludeParent"} if listing.since else {}
 
     # An item that was deleted may be brought back by what was not read of the drive.
     def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:
