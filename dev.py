@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The one entry for people: `python3 dev.py run | test | fix | lock`. Needs Python 3.11 to 3.13 and nothing else.
+"""The one entry for people: `python3 dev.py run | sql | test | fix | lock`. Needs Python 3.11 to 3.13 and nothing else.
 
-    run   set up, then show the connector at work against the simulated tenant
+    run   set up, then read a tenant into tables: yours or a simulated one
+    sql   set up, then ask the tables
     test  set up, then lint, type-check and test; further arguments go to pytest
     fix   set up, then format the code and the schemas, and repair what the linter can
     lock  resolve the dependencies of pyproject.toml anew into poetry.lock
@@ -34,6 +35,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "poetry.lock"
+PROGRAMS = {"run": "tables", "sql": "tables.queries"}
 GROUPS = ("main", "dev", "build")
 POETRY = ("poetry==2.5.1", "poetry-plugin-pypi-mirror==0.6.5")
 
@@ -42,7 +44,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("verb", choices=["run", "test", "fix", "lock", "requirements"], metavar="run|test|fix|lock")
+    parser.add_argument(
+        "verb", choices=[*PROGRAMS, "test", "fix", "lock", "requirements"], metavar="run|sql|test|fix|lock"
+    )
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments for what the verb runs")
     given = parser.parse_args()
     rest: list[str] = given.rest
@@ -52,8 +56,8 @@ def main() -> int:
     if given.verb == "lock":
         return lock(rest)
     set_up()
-    if given.verb == "run":
-        return subprocess.call([python(VENV), "-m", "integration_tests.demo", *rest], cwd=ROOT)
+    if given.verb in PROGRAMS:
+        return subprocess.call([python(VENV), "-m", PROGRAMS[given.verb], *rest], cwd=ROOT)
     if given.verb == "fix":
         format_schemas()
         return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], ["ruff", "check", "."])

@@ -1,6 +1,7 @@
-"""The tables of the documentation, drawn from the code: `python -m unit_tests.tables` writes them anew.
+"""The tables and the diagram of the documentation, drawn from the code: `python -m unit_tests.tables` writes them anew.
 
-Each stands between `<!-- table: NAME -->` and `<!-- end -->`; a test holds that none is out of date.
+Each stands between `<!-- table: NAME -->`, or `<!-- diagram: NAME -->`, and `<!-- end -->`; a test holds that none is
+out of date.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action, Help
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
+from unit_tests.references import references
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "microsoft-graph.md")
-_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DRAWN = re.compile(r"(<!-- (?:table|diagram): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _NEXT = {
     Action.SKIP: "That object is skipped and counted; the stream goes on.",
@@ -112,14 +114,42 @@ def _remedy(help_: Help) -> str:
     return " ".join(filter(None, (help_.remedy, help_.link and f"[More]({help_.link})")))
 
 
+def keys() -> str:
+    """The streams by their keys, and how they join."""
+    every = _streams()
+    joins = list(references(every))
+    lines = ["erDiagram"]
+    for stream in every:
+        key = [stream.primary_key] if isinstance(stream.primary_key, str) else list(stream.primary_key or ())
+        pointing = [join.column for join in joins if join.stream == stream.name and not join.part]
+        pointed_at = [join.target_column for join in joins if join.target == stream.name]
+        lines.append(f"    {stream.name} {{")
+        for column in dict.fromkeys([*key, *pointed_at, *pointing]):
+            roles = ["PK"] * (column in key) + ["FK"] * (column in pointing)
+            lines.append(f"        string {column} {', '.join(roles)}".rstrip())
+        lines.append("    }")
+    for join in joins:
+        unique = [stream.primary_key for stream in every if stream.name == join.stream]
+        one = "||" if join.always and not join.kind else "|o"
+        many = "o|" if join.column in unique else "o{"
+        what = f"{join.path} of a {join.kind}" if join.kind else join.path
+        lines.append(f'    {join.target} {one}--{many} {join.stream} : "{what}"')
+    return "\n".join(["```mermaid", *lines, "```", ""])
+
+
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     table.__name__: table for table in (streams, permissions, configuration, credentials, clouds, troubleshooting)
 }
+DIAGRAMS: dict[str, Callable[[], str]] = {diagram.__name__: diagram for diagram in (keys,)}
 
 
 def redrawn(text: str) -> str:
-    """The text with every table in it as it ought to be."""
-    return _TABLE.sub(lambda found: f"{found[1]}{_markdown(TABLES[found[2]]())}{found[3]}", text)
+    """The text with everything drawn in it as it ought to be."""
+    return DRAWN.sub(lambda found: f"{found[1]}{_draw(found[2])}{found[3]}", text)
+
+
+def _draw(name: str) -> str:
+    return DIAGRAMS[name]() if name in DIAGRAMS else _markdown(TABLES[name]())
 
 
 def _markdown(lines: Iterable[tuple[str, ...]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unit_tests.tables import DOCUMENTS, ROOT, TABLES, redrawn
+from unit_tests.tables import DIAGRAMS, DOCUMENTS, DRAWN, ROOT, TABLES, redrawn
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -18,12 +18,14 @@ def test_tables_are_current(document: Path) -> None:
 
 
 def test_every_table_is_shown() -> None:
-    """No table is drawn for nobody."""
-    shown = {name for document in DOCUMENTS for name in re.findall(r"<!-- table: (\w+) -->", document.read_text())}
-    assert shown == set(TABLES)
+    """No table or diagram is drawn for nobody."""
+    shown = {found[2] for document in DOCUMENTS for found in DRAWN.finditer(document.read_text())}
+    assert shown == {*TABLES, *DIAGRAMS}
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
+)
 def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
     """A relative link names a file that is there."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):

@@ -22,6 +22,8 @@ OLDEST = timedelta(days=25)
 SPAN = timedelta(days=20)
 TWIN_EVERY = 5
 LOGGED = {"signIn": "createdDateTime", "directoryAudit": "activityDateTime"}
+# What Conditional Access made of a sign-in, and the error it ended with.
+OUTCOMES = (("success", 0), ("notApplied", 0), ("failure", 53003))
 ACTIVITIES = (("Add member to group", "GroupManagement"), ("Update user", "UserManagement"))
 
 
@@ -68,14 +70,17 @@ class Audit:
         return current(rows, self.tenant.histories.get(kind)).ordered(name, descending=True)
 
     def _sign_in(self, number: int) -> Entity:
-        """https://learn.microsoft.com/graph/api/signin-list"""
-        person = self.tenant.directory.founded(("user", number % self.tenant.size.users))
+        """The last fifth of the users never signs in: https://learn.microsoft.com/graph/api/signin-list"""
+        person = self.tenant.directory.founded(("user", number % max(1, self.tenant.size.users * 4 // 5)))
+        outcome, code = OUTCOMES[number % len(OUTCOMES)]
         own = {
             "id": self.ids["signIn"][number],
             "createdDateTime": self._when("signIn", number),
             "userId": person["id"],
             "userDisplayName": person["displayName"],
             "userPrincipalName": person["userPrincipalName"],
+            "conditionalAccessStatus": outcome,
+            "status": {"errorCode": code, "failureReason": "Other.", "additionalDetails": None},
         }
         return self.shapes["signIn"].entity(number, own)
 

@@ -1,0 +1,263 @@
+"""The README's main command: its tables hold what the simulated tenant holds, and its terminal says so."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from integration_tests.runner import ROOT, Message
+from integration_tests.simulated_tenant import Tenant
+from integration_tests.simulated_tenant.server import Server
+from integration_tests.test_whole_tenant import NOT_LISTED, key_of, the_tenants, without_nulls
+from source_microsoft_graph.streams import STREAMS
+from tables.connector import Connector
+from tables.database import column_type
+from tables.replicate import replicate
+from tables.screen import Screen
+from unit_tests.references import Reference, references
+from unit_tests.tables import _streams
+
+REFERENCES = list(references(_streams()))
+
+
+@pytest.fixture(scope="module")
+def file(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole simulated tenant in a DuckDB file."""
+    folder = tmp_path_factory.mktemp("tables")
+    config, found = folder / "config.json", folder / "tenant.duckdb"
+    config.write_text(json.dumps(server.config()))
+    connector = Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": str(server.ca_bundle)})
+    assert replicate(connector, found, [], incremental=False, screen=Screen(Console(file=io.StringIO()))) == 0
+    return found
+
+
+@pytest.fixture
+def tables(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        yield connection
+
+
+def rows(tables: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    found = tables.sql(query)
+    return [dict(zip(found.columns, values, strict=True)) for values in found.fetchall()]
+
+
+def plain(value: Any, kind: str) -> Any:
+    """A column's value as the connector's record had it, in one form."""
+    if value is None or kind not in ("JSON", "TIMESTAMPTZ", "DATE"):
+        return value
+    return json.loads(value) if kind == "JSON" else value
+
+
+def typed(value: Any, kind: str) -> Any:
+    """A record's value as its column holds it."""
+    if value is not None and kind == "TIMESTAMPTZ":
+        return datetime.fromisoformat(value).astimezone(UTC)
+    if value is not None and kind == "DATE":
+        return date.fromisoformat(value)
+    return value
+
+
+@pytest.mark.parametrize("name", [stream_class.__name__ for stream_class in STREAMS])
+def test_a_table_is_the_tenants(
+    tables: duckdb.DuckDBPyConnection, server: Server, streams: list[Message], name: str
+) -> None:
+    """Every row once, and every value of it, in a column of its type."""
+    stream = streams[[stream_class.__name__ for stream_class in STREAMS].index(name)]
+    key, held = key_of(stream), the_tenants(server.tenant, stream)
+    kinds = {column: column_type(schema) for column, schema in stream["json_schema"]["properties"].items()}
+
+    found = rows(tables, f"select * from {stream['name']}")
+
+    assert len(found) == len(held)
+    assert {tuple(row[column] for column in key) for row in found} == set(held)
+    not_listed = NOT_LISTED.get(stream["name"], set())
+    for row in found:
+        entity = held[tuple(row[column] for column in key)]
+        for column, kind in kinds.items():
+            expected, value = typed(entity.get(column), kind), without_nulls(plain(row[column], kind))
+            if value is not None or (not_listed is not None and column not in not_listed):
+                assert value == expected, (column, kind)
+
+
+def test_the_tables_have_the_streams_keys(tables: duckdb.DuckDBPyConnection, streams: list[Message]) -> None:
+    declared = rows(tables, "from duckdb_constraints() where constraint_type = 'PRIMARY KEY' and schema_name = 'main'")
+    assert {table["table_name"]: table["constraint_column_names"] for table in declared} == {
+        stream["name"]: key_of(stream) for stream in streams
+    }
+
+
+@pytest.mark.parametrize("join", REFERENCES, ids=lambda join: f"{join.stream}.{join.path}-{join.target}")
+def test_what_the_diagram_says_joins(tables: duckdb.DuckDBPyConnection, join: Reference) -> None:
+    """Rows are found through each reference; where it is said to hold always, for every row."""
+    value = f"(a.{join.column}->>'$.{join.part}')" if join.part else f"a.{join.column}"
+    where = f"where a.odata_type = '#microsoft.graph.{join.kind}'" if join.kind else ""
+    ((every, matched),) = tables.sql(
+        f"select count(*), count(b.{join.target_column}) from {join.stream} a "
+        f"left join {join.target} b on b.{join.target_column} = {value} {where}"
+    ).fetchall()
+    assert 0 < matched <= every
+    assert matched == every or not join.always
+
+
+# The five questions, each with the answer worked out from the tenant itself.
+
+
+def inactive_licensed_users(tenant: Tenant) -> list[tuple[Any, ...]]:
+    signed_in = {entity["userId"] for _, entity in tenant.rows("audit_logs_signins")}
+    users = [entity for _, entity in tenant.rows("users")]
+    return sorted(
+        (user["userPrincipalName"], len(user["assignedLicenses"]))
+        for user in users
+        if user["accountEnabled"] and user["assignedLicenses"] and user["id"] not in signed_in
+    )
+
+
+def groups_without_owners(tenant: Tenant) -> list[tuple[Any, ...]]:
+    owned = {keys["group_id"] for keys, _ in tenant.rows("group_owner")}
+    members = [keys["group_id"] for keys, _ in tenant.rows("group_member")]
+    groups = [entity for _, entity in tenant.rows("groups")]
+    found = [(group["displayName"], members.count(group["id"])) for group in groups if group["id"] not in owned]
+    return sorted(found, key=lambda group: (-group[1], group[0]))
+
+
+def guests_with_directory_roles(tenant: Tenant) -> list[tuple[Any, ...]]:
+    guests = {user["id"]: user for _, user in tenant.rows("users") if user["userType"] == "Guest"}
+    roles = {role["id"]: role["displayName"] for _, role in tenant.rows("directory_roles")}
+    members: dict[str, set[str]] = {}
+    for keys, member in tenant.rows("group_member"):
+        members.setdefault(keys["group_id"], set()).add(member["id"])
+    found = set()
+    for keys, holder in tenant.rows("directory_role_member"):
+        role = roles[keys["role_id"]]
+        if holder["id"] in guests:
+            found.add((guests[holder["id"]]["userPrincipalName"], role, None))
+        for guest in members.get(holder["id"], set()) & set(guests):
+            found.add((guests[guest]["userPrincipalName"], role, holder["displayName"]))
+    return sorted(found, key=lambda row: tuple(map(str, row)))
+
+
+def sign_ins_outside_policy(tenant: Tenant) -> list[tuple[Any, ...]]:
+    counts: dict[tuple[Any, ...], list[str]] = {}
+    for _, sign_in in tenant.rows("audit_logs_signins"):
+        if sign_in["conditionalAccessStatus"] == "notApplied" and sign_in["status"]["errorCode"] == 0:
+            counts.setdefault((sign_in["appDisplayName"], sign_in["clientAppUsed"]), []).append(sign_in["userId"])
+    return sorted(((*app, len(users), len(set(users))) for app, users in counts.items()), key=str)
+
+
+def largest_drives(tenant: Tenant) -> list[tuple[Any, ...]]:
+    drives = [drive for _, drive in tenant.rows("drives") if (drive["quota"] or {}).get("used") is not None]
+    drives.sort(key=lambda drive: (-drive["quota"]["used"], drive["id"]))
+    return [(drive["webUrl"], round(drive["quota"]["used"] / 1e9, 1)) for drive in drives[:10]]
+
+
+def answer(tables: duckdb.DuckDBPyConnection, question: str, *columns: str) -> list[tuple[Any, ...]]:
+    found = rows(tables, (ROOT / "examples" / f"{question}.sql").read_text())
+    return [tuple(row[column] for column in columns) for row in found]
+
+
+def test_inactive_licensed_users(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    found = answer(tables, "inactive_licensed_users", "user_principal_name", "licences")
+    assert found == inactive_licensed_users(server.tenant) != []
+
+
+def test_groups_without_owners(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    found = answer(tables, "groups_without_owners", "display_name", "members")
+    assert found == groups_without_owners(server.tenant) != []
+
+
+def test_guests_with_directory_roles(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    """Of both kinds: in their own right, and through a group."""
+    found = answer(tables, "guests_with_directory_roles", "user_principal_name", "role", "through_group")
+    assert sorted(found, key=lambda row: tuple(map(str, row))) == guests_with_directory_roles(server.tenant)
+    assert {group is None for _, _, group in found} == {True, False}
+
+
+def test_sign_ins_outside_policy(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    found = answer(tables, "sign_ins_outside_policy", "app_display_name", "client_app_used", "sign_ins", "users")
+    assert sorted(found, key=str) == sign_ins_outside_policy(server.tenant) != []
+    counts = [sign_ins for _, _, sign_ins, _ in found]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_largest_drives(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    assert answer(tables, "largest_drives", "web_url", "gigabytes") == largest_drives(server.tenant) != []
+
+
+def test_every_question_is_tested() -> None:
+    questions = {path.stem for path in (ROOT / "examples").glob("*.sql")}
+    assert questions == {name.removeprefix("test_") for name in globals() if name.removeprefix("test_") in questions}
+    assert len(questions) == 5
+
+
+# The command itself.
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tables", "--simulated", *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a run of four streams prints where it is not a terminal."""
+    file = tmp_path_factory.mktemp("told") / "tenant.duckdb"
+    done = run("--streams", "users,groups,group_member,team_member", "--database", str(file), COLUMNS="100")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_it_ends_with_a_table(told: list[str]) -> None:
+    """A line a stream: records, seconds, and what was skipped and why."""
+    head = told.index(next(line for line in told if line.startswith("stream")))
+    table = [line.split() for line in told[head : head + 5]]
+    assert table[0] == ["stream", "records", "seconds", "skipped,", "and", "why"]
+    assert [line[:2] for line in table[1:]] == [
+        ["users", "25"],
+        ["groups", "12"],
+        ["group_member", "129"],
+        ["team_member", "41"],
+    ]
+    assert told[head + 4].rstrip().endswith("  1  The object was deleted, or was never set up in this service.")
+    assert any(line.startswith("207 records read in ") for line in told)
+
+
+def test_the_queries_it_offers_work_as_printed(told: list[str], tmp_path: Path) -> None:
+    """Three lines to paste into a shell, each with an answer of at least one row."""
+    offered = [line.strip() for line in told[told.index("Try:") + 1 :]]
+    # The shell's python3 may be another than this one, for which dev.py would set up .venv anew.
+    (tmp_path / "python3").symlink_to(sys._base_executable)  # type: ignore[attr-defined]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert len(offered) == 3
+    for command in offered:
+        done = subprocess.run(
+            command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("│\n") > 3, done.stdout
+
+
+def test_a_stream_there_is_not_is_told(tmp_path: Path) -> None:
+    """A misspelt stream is answered with those there are."""
+    done = run("--streams", "user", "--database", str(tmp_path / "tenant.duckdb"))
+    assert done.returncode == 1
+    assert "No such stream: user. There are users, applications," in done.stderr
+    assert not (tmp_path / "tenant.duckdb").exists()
+
+
+def test_inactivity_is_counted_in_days(tables: duckdb.DuckDBPyConnection) -> None:
+    """The simulated log is younger than the question's thirty days: so nobody in the answer ever signed in."""
+    ((oldest,),) = tables.sql("select min(created_date_time) from audit_logs_signins").fetchall()
+    assert datetime.now(UTC) - oldest < timedelta(days=30)

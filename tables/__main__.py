@@ -1,0 +1,67 @@
+"""`python -m tables`, which `python3 dev.py run` starts: a tenant, as tables in a DuckDB file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from integration_tests.simulated_tenant import Tenant, serve
+from tables.connector import Connector
+from tables.queries import OUTPUT, ROOT
+from tables.replicate import replicate
+from tables.screen import Screen
+
+SECRETS = ROOT / "secrets" / "config.json"
+
+
+def main() -> int:
+    arguments = _arguments()
+    screen = Screen(Console(highlight=False))
+    simulated = arguments.simulated or not SECRETS.exists()
+    # A file of its own for each, so that no made-up user is ever taken for a real one.
+    file = arguments.database or OUTPUT / ("simulated_tenant.duckdb" if simulated else "microsoft_graph.duckdb")
+    tenant = "a simulated tenant" if simulated else f"the tenant of {os.path.relpath(SECRETS)}"
+    because = f", since there is no {os.path.relpath(SECRETS)}" if simulated and not arguments.simulated else ""
+    screen.say(f"Reading {tenant} into {os.path.relpath(file)}{because}.")
+    with _simulated() if simulated else _real() as connector:
+        return replicate(connector, file, arguments.streams, incremental=arguments.incremental, screen=screen)
+
+
+@contextmanager
+def _real() -> Iterator[Connector]:
+    yield Connector(SECRETS, os.environ)
+
+
+@contextmanager
+def _simulated() -> Iterator[Connector]:
+    with tempfile.TemporaryDirectory() as folder, serve(Tenant()) as server:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps(server.config()))
+        yield Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": server.ca_bundle})
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py run", description="Read a tenant into tables of a DuckDB file.")
+    parser.add_argument(
+        "--streams", type=lambda text: text.split(","), default=[], help="names with commas; every stream if left out"
+    )
+    parser.add_argument("--incremental", action="store_true", help="ask only for what changed since the last run")
+    parser.add_argument("--database", type=Path, help="the DuckDB file (default: one in output)")
+    parser.add_argument("--simulated", action="store_true", help="read the simulated tenant, credentials or not")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Interrupted, so nothing was loaded.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,70 @@
+"""Questions to ask of the tables: `python3 dev.py sql "select ..."`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "output"
+_SUGGESTED = 3
+_SHOWN_ROWS = 1000
+
+# Each with the tables it needs.
+_QUERIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("users",), "select user_type, account_enabled, count(*) as users from users group by all order by 3 desc"),
+    (
+        ("groups", "group_member"),
+        "select g.display_name, count(*) as members from groups g join group_member m on m.group_id = g.id "
+        "group by all order by 2 desc, 1 limit 5",
+    ),
+    (
+        ("users", "mail_messages"),
+        "select u.display_name, max(m.received_date_time) as latest_mail from users u "
+        "join mail_messages m on m.user_id = u.id group by all order by 2 desc, 1 limit 5",
+    ),
+)
+_ANY_TABLE = ("select * from {table} limit 5", "summarize {table}", "describe {table}")
+
+
+def suggestions(file: Path, tables: Sequence[str]) -> list[str]:
+    """Three commands to paste into a shell, about the tables there are."""
+    queries = [query for needed, query in _QUERIES if set(needed) <= set(tables)]
+    queries += [query.format(table=table) for table in tables[:1] for query in _ANY_TABLE]
+    where = "" if file == latest() else f"--database {shlex.quote(os.path.relpath(file))} "
+    return [f'python3 dev.py sql {where}"{query}"' for query in queries[:_SUGGESTED]]
+
+
+def latest(among: Collection[Path] | None = None) -> Path | None:
+    """The file that was written last."""
+    files = OUTPUT.glob("*.duckdb") if among is None else among
+    return max(files, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="dev.py sql", description="Ask the tables of the last run.")
+    parser.add_argument("query", nargs="?", help="SQL of DuckDB's; read from standard input if left out")
+    parser.add_argument("--database", type=Path, help="the file to ask (default: the newest in output)")
+    arguments = parser.parse_args()
+    file = arguments.database or latest()
+    if file is None or not file.is_file():
+        sys.exit(f"There is no {file or 'file of tables'} yet: python3 dev.py run")
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            found = connection.sql(arguments.query or sys.stdin.read())
+            if found is not None:
+                found.show(max_width=shutil.get_terminal_size((120, 0)).columns, max_rows=_SHOWN_ROWS)
+    except duckdb.Error as error:
+        sys.exit(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

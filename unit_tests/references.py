@@ -1,0 +1,61 @@
+"""How the tables join: what a child stream's key says by itself, and what only Microsoft's documentation says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.child import ChildStream
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column that holds another table's key. `kind` is the `odata_type` of the rows it does so in, where a list is of
+    several types; `part` is where in a JSON column the key stands; `always` says that there is a row for every key."""
+
+    stream: str
+    column: str
+    target: str
+    target_column: str = "id"
+    kind: str | None = None
+    part: str | None = None
+    always: bool = True
+
+    @property
+    def path(self) -> str:
+        """Where the key stands, in words."""
+        return f"{self.column}.{self.part}" if self.part else self.column
+
+
+_KNOWN = (
+    # https://learn.microsoft.com/graph/api/group-list-members, group-list-owners, directoryrole-list-members
+    Reference("group_member", "id", "users", kind="user"),
+    Reference("group_member", "id", "groups", kind="group"),
+    Reference("group_member", "id", "service_principals", kind="servicePrincipal"),
+    Reference("group_owner", "id", "users", kind="user"),
+    Reference("group_owner", "id", "service_principals", kind="servicePrincipal"),
+    Reference("directory_role_member", "id", "users", kind="user"),
+    Reference("directory_role_member", "id", "groups", kind="group"),
+    Reference("directory_role_member", "id", "service_principals", kind="servicePrincipal"),
+    # https://learn.microsoft.com/graph/api/resources/directoryrole
+    Reference("directory_roles", "role_template_id", "directory_role_templates"),
+    # A team is a group: https://learn.microsoft.com/graph/teams-list-all-teams
+    Reference("teams", "id", "groups"),
+    # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember
+    Reference("team_member", "user_id", "users", always=False),
+    # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
+    Reference("service_principals", "app_id", "applications", "app_id", always=False),
+    # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
+    Reference("audit_logs_signins", "user_id", "users", always=False),
+    # https://learn.microsoft.com/graph/api/resources/itemreference
+    Reference("drive_items", "parent_reference", "drives", part="drive_id", always=False),
+)
+
+
+def references(streams: Iterable[GraphStream]) -> Iterator[Reference]:
+    """Those that follow from the streams' declarations, then the others."""
+    for stream in streams:
+        if isinstance(stream, ChildStream):
+            yield from (Reference(stream.name, column, stream.parent.name) for column in stream.parent_columns)
+    yield from _KNOWN

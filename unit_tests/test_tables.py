@@ -1,0 +1,363 @@
+"""From a connector's output to tables, with a connector that says what the test wants."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from tables.connector import Connector
+from tables.database import column_type
+from tables.reading import Reading
+from tables.replicate import replicate
+from tables.screen import Screen, running
+from unit_tests import fake_connector
+
+KEY = {"source_defined_primary_key": [["id"]]}
+NAME = {"id": {"type": "string"}, "name": {"type": ["null", "string"]}}
+GONE = {"_ab_cdc_deleted_at": {"type": ["null", "string"], "format": "date-time"}}
+
+
+def a_stream(name: str, properties: Mapping[str, Any] = NAME, **more: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": dict(properties)}
+    return {"name": name, "json_schema": schema, "supported_sync_modes": ["full_refresh"], **KEY, **more}
+
+
+def an_incremental_stream(name: str) -> dict[str, Any]:
+    modes = ["full_refresh", "incremental"]
+    return a_stream(name, {**NAME, **GONE}) | {"supported_sync_modes": modes, "source_defined_cursor": True}
+
+
+def a_record(stream: str, **data: Any) -> dict[str, Any]:
+    return {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}
+
+
+def a_status(stream: str, status: str, **more: Any) -> dict[str, Any]:
+    told = {"stream_descriptor": {"name": stream}, "status": status, **more}
+    return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": told}}
+
+
+def a_state(stream: str, **state: Any) -> dict[str, Any]:
+    told = {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": state}}
+    return {"type": "STATE", "state": told}
+
+
+def a_log(message: str) -> dict[str, Any]:
+    return {"type": "LOG", "log": {"level": "WARN", "message": message}}
+
+
+def an_error(message: str, stream: str | None = None) -> dict[str, Any]:
+    error: dict[str, Any] = {"message": message, "failure_type": "config_error"}
+    if stream:
+        error["stream_descriptor"] = {"name": stream}
+    return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1.0, "error": error}}
+
+
+class Run:
+    """Runs of the command into one file, and what they left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self._given, self._config = folder / "t.duckdb", folder / "given.json", folder / "config.json"
+        self.text = ""
+
+    def __call__(
+        self,
+        streams: list[dict[str, Any]],
+        *lines: dict[str, Any] | str,
+        exit_code: int = 0,
+        incremental: bool = False,
+        width: int = 120,
+    ) -> int:
+        told = {"streams": streams, "lines": lines, "exit_code": exit_code, "given": str(self._given)}
+        self._config.write_text(json.dumps(told))
+        connector = Connector(self._config, {}, (sys.executable, fake_connector.__file__))
+        screen = Screen(Console(file=io.StringIO(), width=width))
+        code = replicate(connector, self.file, [], incremental=incremental, screen=screen)
+        self.text = screen._console.file.getvalue()  # type: ignore[attr-defined]
+        return code
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return dict(json.loads(self._given.read_text()))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.file), read_only=True) as connection:
+            return connection.sql(query).fetchall()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        ({"type": ["null", "string"]}, "VARCHAR"),
+        ({"type": ["null", "string"], "format": "date-time"}, "TIMESTAMPTZ"),
+        ({"type": "string", "format": "date"}, "DATE"),
+        ({"type": ["null", "boolean"]}, "BOOLEAN"),
+        ({"type": ["null", "integer"]}, "BIGINT"),
+        ({"type": ["null", "number"]}, "DOUBLE"),
+        ({"type": ["null", "array"], "items": {"type": ["null", "string"]}}, "VARCHAR[]"),
+        ({"type": ["null", "array"], "items": {"type": "object", "properties": {}}}, "JSON"),
+        ({"type": ["null", "array"]}, "JSON"),
+        ({"type": ["null", "object"], "properties": {"a": {"type": "string"}}}, "JSON"),
+        ({}, "JSON"),
+    ],
+)
+def test_a_property_has_a_column_of_its_type(schema: dict[str, Any], kind: str) -> None:
+    """Scalars and lists of them have types of their own; whatever holds objects is JSON."""
+    assert column_type(schema) == kind
+
+
+def test_values_are_of_the_columns_type(run: Run) -> None:
+    """Seven decimals of a second, a number beyond 32 bits, a list, an object of unknown content, a null."""
+    properties = {
+        "id": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "day": {"type": "string", "format": "date"},
+        "size": {"type": "integer"},
+        "ratio": {"type": "number"},
+        "is_so": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "from": {"type": "object", "properties": {"known": {"type": "string"}}},
+        "nothing": {"type": ["null", "string"]},
+    }
+    values = {
+        "id": "1",
+        "at": "2026-03-01T10:00:00.1234567Z",
+        "day": "2026-03-01",
+        "size": 2**40,
+        "ratio": 0.25,
+        "is_so": False,
+        "tags": ["a", 'b"c', "ü"],
+        "from": {"known": "x", "new": [1, {"deep": None}]},
+        "nothing": None,
+        "undeclared": 1,
+    }
+
+    assert run([a_stream("things", properties)], a_record("things", **values), a_status("things", "COMPLETE")) == 0
+
+    ((*found, whole, nothing),) = run.rows("select * from things")
+    at = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
+    assert found == ["1", at, date(2026, 3, 1), 2**40, 0.25, False, ["a", 'b"c', "ü"]]
+    assert json.loads(whole) == values["from"]
+    assert nothing is None
+    assert run.rows("""select "from"->>'$.new[1].deep', "from"->>'known' from things""") == [(None, "x")]
+
+
+def test_the_last_record_of_a_key_wins(run: Run) -> None:
+    """A record that comes twice is one row, and keys of two columns are compared by both."""
+    pairs = a_stream("pairs", {**NAME, "group_id": {"type": "string"}})
+    pairs |= {"source_defined_primary_key": [["id"], ["group_id"]]}
+    lines = [a_record("pairs", id=key, group_id=group, name=name) for key, group, name in ("aAx", "aBy", "aAz", "bAx")]
+
+    assert run([pairs], *lines, a_status("pairs", "COMPLETE")) == 0
+
+    assert run.rows("select id, group_id, name from pairs order by all") == [
+        ("a", "A", "z"),
+        ("a", "B", "y"),
+        ("b", "A", "x"),
+    ]
+    with pytest.raises(duckdb.ConstraintException), duckdb.connect(str(run.file)) as connection:
+        connection.execute("insert into pairs (id, group_id) values ('a', 'A')")
+
+
+def test_a_stream_without_a_key_keeps_every_record(run: Run) -> None:
+    keyless = a_stream("events")
+    del keyless["source_defined_primary_key"]
+    assert run([keyless], *[a_record("events", id="1")] * 2, a_status("events", "COMPLETE")) == 0
+    assert run.rows("select id from events") == [("1",), ("1",)]
+
+
+def test_a_complete_read_replaces_the_table(run: Run) -> None:
+    """What is gone from the tenant is gone from the table, and so are columns that no longer exist."""
+    run([a_stream("users")], a_record("users", id="1"), a_record("users", id="2"), a_status("users", "COMPLETE"))
+    other = a_stream("users", {"id": {"type": "string"}, "mail": {"type": "string"}})
+    run([other], a_record("users", id="2", mail="m"), a_status("users", "COMPLETE"))
+    assert run.rows("select * from users") == [("2", "m")]
+
+
+def test_a_read_that_failed_takes_nothing_away(run: Run) -> None:
+    """Its rows are written over those of the read before, the table says so, and the exit code is the connector's."""
+    run([a_stream("users")], *[a_record("users", id=key, name="old") for key in "12"], a_status("users", "COMPLETE"))
+    failed = [a_record("users", id="2", name="new"), an_error("Graph is on fire.", "users")]
+
+    assert run([a_stream("users")], *failed, a_status("users", "INCOMPLETE"), exit_code=1) == 1
+
+    assert run.rows("select id, name from users order by id") == [("1", "old"), ("2", "new")]
+    assert run.rows("select stream, status, records from sync.streams") == [("users", "incomplete", 1)]
+    assert "incomplete" in run.text
+    assert "Graph is on fire." in run.text
+
+
+def test_a_stream_that_never_started_is_told(run: Run) -> None:
+    """A program that dies leaves its last words, and the tables of the read before."""
+    run([a_stream("users")], a_record("users", id="1"), a_status("users", "COMPLETE"))
+
+    assert run([a_stream("users"), a_stream("groups")], "Killed: out of memory", exit_code=137) == 137
+
+    assert "Killed: out of memory" in run.text
+    assert [line.split()[0:2] for line in run.text.splitlines() if "not started" in line] == [
+        ["users", "0"],
+        ["groups", "0"],
+    ]
+    assert run.rows("select id from users") == [("1",)]
+
+
+def test_changes_are_written_over_the_table(run: Run) -> None:
+    """The second run passes the state of the first, replaces the rows that changed and deletes those that are gone; a
+    stream that cannot tell its changes is read whole."""
+    streams = [an_incremental_stream("users"), a_stream("logs")]
+    first = [a_record("users", id=key, name="old") for key in "123"]
+    first.append(a_record("users", id="4", _ab_cdc_deleted_at="2026-01-01T00:00:00Z"))
+    nothing = a_state("logs", __ab_no_cursor_state_message=True)
+    done = [a_status("users", "COMPLETE"), nothing, a_status("logs", "COMPLETE")]
+    run(streams, *first, a_state("users", token="one"), a_record("logs", id="1"), *done)
+    assert run.rows("select * from users order by id") == [("1", "old"), ("2", "old"), ("3", "old")]
+    assert "--state" not in run.given
+
+    changes = [
+        a_record("users", id="2", name="new"),
+        a_record("users", id="3", _ab_cdc_deleted_at="2026-01-02T00:00:00Z"),
+        a_record("users", id="5", name="first"),
+        a_record("users", id="6", name="short-lived"),
+        a_record("users", id="6", _ab_cdc_deleted_at="2026-01-02T00:00:00Z"),
+    ]
+    assert run(streams, *changes, a_state("users", token="two"), a_record("logs", id="2"), *done, incremental=True) == 0
+
+    assert run.given["--state"] == [a_state("users", token="one")["state"]]
+    assert {stream["stream"]["name"]: stream["sync_mode"] for stream in run.given["--catalog"]["streams"]} == {
+        "users": "incremental",
+        "logs": "full_refresh",
+    }
+    assert run.rows("select * from users order by id") == [("1", "old"), ("2", "new"), ("5", "first")]
+    assert run.rows("select id from logs") == [("2",)]
+    assert "Asking for what changed in users; the others are read whole." in run.text
+
+    run(streams, *done, incremental=True)
+    assert run.given["--state"] == [a_state("users", token="two")["state"]]
+    assert run.rows("select count(*) from users") == [(3,)]
+
+
+def test_without_the_flag_everything_is_read(run: Run) -> None:
+    """State is passed only when it is asked for, and the table is then replaced."""
+    streams, done = [an_incremental_stream("users")], a_status("users", "COMPLETE")
+    run(streams, a_record("users", id="1"), a_state("users", token="one"), done)
+    run(streams, a_record("users", id="2"), a_state("users", token="two"), done)
+    assert "--state" not in run.given
+    assert run.rows("select id from users") == [("2",)]
+
+
+def test_state_is_kept_only_with_its_rows(run: Run) -> None:
+    """A value that does not fit its column fails the load, and the next read goes on from where the last one was."""
+    streams, done = [an_incremental_stream("users")], a_status("users", "COMPLETE")
+    streams[0]["json_schema"]["properties"]["size"] = {"type": "integer"}
+    run(streams, a_record("users", id="1", size=1), a_state("users", token="one"), done)
+
+    too_much = [a_record("users", id="1", size="much"), a_state("users", token="two"), done]
+    assert run([*streams, a_stream("logs")], *too_much, a_record("logs", id="1"), incremental=True) == 1
+
+    assert "users could not be loaded" in run.text
+    assert run.rows("select id from logs") == [("1",)]
+    assert run.rows("select id, size from users") == [("1", 1)]
+    assert run.rows("select state->>'$.stream.stream_state.token' from sync.state") == [("one",)]
+
+
+def test_a_new_column_joins_a_table_of_changes(run: Run) -> None:
+    streams, done = [an_incremental_stream("users")], a_status("users", "COMPLETE")
+    run(streams, a_record("users", id="1", name="old"), a_state("users", token="one"), done)
+    streams[0]["json_schema"]["properties"]["mail"] = {"type": "string"}
+    run(streams, a_record("users", id="2", mail="m"), done, incremental=True)
+    assert run.rows("select id, name, mail from users order by id") == [("1", "old", None), ("2", None, "m")]
+
+
+def test_a_line_longer_than_the_reader_expects_is_read(run: Run) -> None:
+    """A mail's body may be of any size."""
+    long = "x" * 20_000_000
+    run([a_stream("mails")], a_record("mails", id="1", name=long), a_status("mails", "COMPLETE"))
+    assert run.rows("select length(name) from mails") == [(len(long),)]
+
+
+def test_any_order_of_fields_is_a_record(run: Run) -> None:
+    """The short way of telling a record from other messages is not the only one."""
+    line = '{"record": {"data": {"id": "1"}, "emitted_at": 1, "stream": "users"}, "type": "RECORD"}'
+    run([a_stream("users")], line, a_status("users", "COMPLETE"))
+    assert run.rows("select id from users") == [("1",)]
+
+
+def test_skipped_objects_are_counted_by_reason(run: Run) -> None:
+    told = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 30 skipped in all. No mailbox.")]
+    run([a_stream("users")], *told, a_status("users", "COMPLETE"))
+    assert "30  No mailbox." in run.text
+    assert run.rows("select skipped from sync.streams") == [(30,)]
+
+
+def test_it_fits_eighty_columns(run: Run) -> None:
+    """All but the commands to copy, which are never broken."""
+    reason = "No active cloud mailbox: a guest, an unlicensed user, or a mailbox kept on premises."
+    told = a_log(f"conditional_access_policies: 1234 skipped in all. {reason}")
+    run([a_stream("conditional_access_policies")], told, a_status("conditional_access_policies", "COMPLETE"), width=80)
+    account = run.text.partition("Try:")[0]
+    assert max(map(len, account.splitlines())) <= 80
+    assert reason in " ".join(account.split())
+
+
+def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
+    """Reading may take hours; that its result cannot be written is found out first."""
+    hold = f"import duckdb; c = duckdb.connect({str(run.file)!r}); print('held', flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdin
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(SystemExit, match="cannot be opened, so nothing was read"):
+            run([a_stream("users")])
+        holder.stdin.close()
+    assert not run._given.exists()
+
+
+def a_reading(folder: Path, *lines: dict[str, Any]) -> Reading:
+    reading = Reading(["users", "groups"], folder)
+    reading.follow(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    return reading
+
+
+def drawn(reading: Reading) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(running(reading))
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_progress_shows_what_is_read(tmp_path: Path) -> None:
+    """The totals, then a line for each stream that is being read."""
+    lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_log("users: skipped user 7. No mailbox. 404")]
+    text = drawn(a_reading(tmp_path, *lines))
+    assert "0 of 2 streams, 1 records" in text
+    assert "1 skipped" in text
+    assert [line.split() for line in text.splitlines()[1:]] == [["users", "1"]]
+
+
+def test_progress_shows_a_wait_for_a_limit(tmp_path: Path) -> None:
+    """The protocol's reason for a running stream, with the time Graph named or without; the next record ends it."""
+    until = (time.time() + 60) * 1000
+    timed = {"reasons": [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": int(until)}}]}
+    untimed = {"reasons": [{"type": "RATE_LIMITED"}]}
+    started = [a_status("users", "STARTED"), a_status("groups", "STARTED")]
+    waits = [*started, a_status("users", "RUNNING", **timed), a_status("groups", "RUNNING", **untimed)]
+
+    text = drawn(a_reading(tmp_path, *waits))
+    assert "waiting for a limit, 60 s" in text or "waiting for a limit, 59 s" in text
+    assert text.count("waiting for a limit") == 2
+    assert drawn(a_reading(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1
