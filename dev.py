@@ -21,13 +21,17 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 
 import argparse
 import hashlib
+import html
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
 import tomllib
+import urllib.parse
+import urllib.request
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +41,7 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "poetry.lock"
 PROGRAMS = {"run": "tables", "sql": "tables.queries"}
 GROUPS = ("main", "dev", "build")
+PIP = ("pip-26.3-py3-none-any.whl", "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13")
 POETRY = ("poetry==2.5.1", "poetry-plugin-pypi-mirror==0.6.5")
 
 
@@ -129,10 +134,35 @@ def lock(arguments: list[str]) -> int:
 
 
 def make_venv(folder: Path) -> None:
-    """A fresh venv; Debian keeps what this needs in a package of its own."""
-    if importlib.util.find_spec("ensurepip") is None:
-        sys.exit(f"This Python cannot make a venv: apt-get install python3.{sys.version_info[1]}-venv")
-    venv.create(folder, clear=True, with_pip=True, symlinks=True)
+    """A fresh venv. Debian leaves out what Python puts pip into it from, so pip is fetched there."""
+    bundled = importlib.util.find_spec("ensurepip") is not None
+    venv.create(folder, clear=True, with_pip=bundled, symlinks=True)
+    if not bundled:
+        with tempfile.TemporaryDirectory() as place:
+            wheel = fetch_pip(Path(place))
+            # A wheel of pip's can be run as it is.
+            subprocess.run(
+                [python(folder), str(wheel / "pip"), "--quiet", "install", "--no-index", str(wheel)], check=True
+            )
+
+
+def fetch_pip(folder: Path) -> Path:
+    """The wheel of pip that PIP names, from the index that pip would use: https://peps.python.org/pep-0503/"""
+    name, digest = PIP
+    page = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"
+    try:
+        with urllib.request.urlopen(page) as answer:
+            links = re.findall(r'href="([^"]+)"', answer.read().decode())
+        link = next(link for link in links if urllib.parse.urlsplit(link).path.rpartition("/")[2] == name)
+        with urllib.request.urlopen(urllib.parse.urljoin(page, html.unescape(link))) as answer:
+            content = answer.read()
+    except (OSError, StopIteration) as error:
+        package = f"python3.{sys.version_info[1]}-venv"
+        sys.exit(f"This Python comes without pip, and {page} did not give it ({error!r}). apt-get install {package}")
+    if hashlib.sha256(content).hexdigest() != digest:
+        sys.exit(f"{name} from {page} is not the file that its hash in dev.py tells.")
+    (folder / name).write_bytes(content)
+    return folder / name
 
 
 def pip(folder: Path, *arguments: str) -> None:
