@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -66,13 +66,18 @@ def console(server: Server) -> Runner:
     return ConsoleScript(Path(server.ca_bundle))
 
 
+def cannot_run(why: str) -> NoReturn:
+    """Skip what needs something that is not here; in CI fail, so that no test is left out."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 @pytest.fixture(scope="session")
 def image(server: Server) -> Image:
-    """The container image. Without an engine its tests are skipped; in CI they fail, so that none is left out."""
+    """The container image."""
     if trouble := engine_trouble():
-        if os.environ.get("CI"):
-            pytest.fail(f"The image's tests cannot run: {trouble}")
-        pytest.skip(f"The image's tests need a container engine: {trouble}")
+        cannot_run(f"The image's tests need a container engine: {trouble}")
     return Image.build(Path(server.ca_bundle))
 
 

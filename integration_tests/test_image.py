@@ -29,6 +29,11 @@ def test_it_runs_as_the_user_airbyte(image: Image) -> None:
     assert image.shell("id -un") == "airbyte\n"
 
 
+def test_it_is_small(image: Image) -> None:
+    """Base and all, unpacked."""
+    assert image.inspect()["Size"] < 400_000_000
+
+
 def test_it_holds_no_build_tools(image: Image) -> None:
     """No installer, no cache and no build tree come along, and every module is compiled."""
     home = image.shell('dirname "$(dirname "$AIRBYTE_ENTRYPOINT")"').strip()
