@@ -16,6 +16,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
+from integration_tests import picture
 from integration_tests.runner import ROOT, Message
 from integration_tests.simulated_tenant import Tenant
 from integration_tests.simulated_tenant.server import Server
@@ -193,6 +194,12 @@ def test_sign_ins_outside_policy(tables: duckdb.DuckDBPyConnection, server: Serv
 
 def test_largest_drives(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
     assert answer(tables, "largest_drives", "web_url", "gigabytes") == largest_drives(server.tenant) != []
+
+
+def test_the_picture_is_current(server: Server) -> None:
+    """What the README shows is what a run tells; if this fails, run `python -m integration_tests.picture`."""
+    held = {name: f"{len(list(server.tenant.rows(name))):,}" for name in picture.STREAMS}
+    assert picture.counts(picture.FILE.read_text()) == held
 
 
 def test_every_question_is_tested() -> None:

@@ -19,16 +19,15 @@ _SHOWN_ROWS = 1000
 
 # Each with the tables it needs.
 _QUERIES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("users",), "select user_type, account_enabled, count(*) as users from users group by all order by 3 desc"),
+    (("users",), "select user_type, account_enabled, count(*) as users from users group by all"),
     (
         ("groups", "group_member"),
-        "select g.display_name, count(*) as members from groups g join group_member m on m.group_id = g.id "
-        "group by all order by 2 desc, 1 limit 5",
+        "select g.display_name, count(*) from groups g join group_member m on m.group_id = g.id "
+        "group by 1 order by 2 desc",
     ),
     (
-        ("users", "mail_messages"),
-        "select u.display_name, max(m.received_date_time) as latest_mail from users u "
-        "join mail_messages m on m.user_id = u.id group by all order by 2 desc, 1 limit 5",
+        ("mail_messages",),
+        "select received_date_time::date as day, count(*) as mails from mail_messages group by day order by day",
     ),
 )
 _ANY_TABLE = ("select * from {table} limit 5", "summarize {table}", "describe {table}")

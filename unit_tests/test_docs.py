@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from unit_tests.tables import DIAGRAMS, DOCUMENTS, DRAWN, ROOT, TABLES, redrawn
 
@@ -27,6 +28,22 @@ def test_every_table_is_shown() -> None:
     "document", [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
 )
 def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
-    """A relative link names a file that is there."""
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
-        assert (document.parent / target).exists(), target
+    """A relative link names a file that is there, and a heading that is in it."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
+        file = document.parent / target if target else document
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file), f"{target}#{anchor}"
+
+
+def _anchors(document: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_helm_values_are_those_of_the_documentation() -> None:
+    """The file can be read, and the fragment in the text says what it says."""
+    values = yaml.safe_load((ROOT / "examples" / "kubernetes" / "values.yaml").read_text())
+    (fragment,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "outgrowing.md").read_text(), re.DOTALL)
+    resources = yaml.safe_load(fragment)["global"]["workloads"]["resources"]
+    assert resources == values["global"]["workloads"]["resources"]
