@@ -67,8 +67,11 @@ class Database:
     ) -> None:
         self._connection.close()
 
-    def tables(self) -> set[str]:
-        found = self._connection.execute("select table_name from duckdb_tables() where schema_name = 'main'")
+    def filled(self) -> set[str]:
+        """The tables that hold anything."""
+        found = self._connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'main' and estimated_size > 0"
+        )
         return {name for (name,) in found.fetchall()}
 
     def state(self, streams: Collection[str]) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
         state = database.state(resumable) if incremental else []
         resumed = {message["stream"]["stream_descriptor"]["name"] for message in state}
         if incremental:
-            screen.say(_announcement(resumed, names))
+            screen.say(_announcement(resumable, resumed, names))
         reading = Reading(names, Path(folder))
         with connector.read(catalog, state) as process:
             with screen.progress(reading):
@@ -51,15 +51,16 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
             except duckdb.Error as error:
                 read.status, code = "not loaded", code or 1
                 reading.errors.append(f"{name} could not be loaded, and its table is as it was. {error}")
-        tables = database.tables()
+        filled = database.filled()
     screen.account(list(reading.streams.values()))
     screen.say(f"\n{reading.records:,} records read in {seconds:.1f} s, loaded in {reading.seconds - seconds:.1f} s.")
     if code:
         screen.say("\nWhat failed:", "bold red")
         for line in reading.errors or reading.last_words or ["The connector ended without a word."]:
             screen.say(f"  {line}")
-    screen.say("\nTry:", "bold")
-    for command in suggestions(file, [name for name in names if name in tables]):
+    if commands := suggestions(file, [name for name in names if name in filled]):
+        screen.say("\nTry:", "bold")
+    for command in commands:
         screen.show(command)
     return code
 
@@ -68,7 +69,9 @@ def _modes(catalog: Message) -> Iterator[tuple[str, str]]:
     return ((configured["stream"]["name"], configured["sync_mode"]) for configured in catalog["streams"])
 
 
-def _announcement(resumed: set[str], names: Sequence[str]) -> str:
+def _announcement(resumable: set[str], resumed: set[str], names: Sequence[str]) -> str:
+    if not resumable:
+        return "None of these streams can tell what changed, so everything is read."
     if not resumed:
         return "There is no earlier read to go on from, so everything is read."
     changed = f"Asking for what changed in {', '.join(name for name in names if name in resumed)}"

@@ -260,6 +260,14 @@ def test_without_the_flag_everything_is_read(run: Run) -> None:
     assert run.rows("select id from users") == [("2",)]
 
 
+def test_it_says_what_it_cannot_go_on_from(run: Run) -> None:
+    """That no stream can tell its changes, or that none was read before."""
+    run([a_stream("logs")], a_status("logs", "COMPLETE"), incremental=True)
+    assert "None of these streams can tell what changed, so everything is read." in run.text
+    run([an_incremental_stream("users")], a_status("users", "COMPLETE"), incremental=True)
+    assert "There is no earlier read to go on from, so everything is read." in run.text
+
+
 def test_state_is_kept_only_with_its_rows(run: Run) -> None:
     """A value that does not fit its column fails the load, and the next read goes on from where the last one was."""
     streams, done = [an_incremental_stream("users")], a_status("users", "COMPLETE")
@@ -295,6 +303,16 @@ def test_any_order_of_fields_is_a_record(run: Run) -> None:
     line = '{"record": {"data": {"id": "1"}, "emitted_at": 1, "stream": "users"}, "type": "RECORD"}'
     run([a_stream("users")], line, a_status("users", "COMPLETE"))
     assert run.rows("select id from users") == [("1",)]
+
+
+def test_only_tables_with_rows_are_to_be_tried(run: Run) -> None:
+    """A query of an empty table answers nothing."""
+    done = [a_status("users", "COMPLETE"), a_status("logs", "COMPLETE")]
+    run([a_stream("users"), a_stream("logs")], a_record("logs", id="1"), *done)
+    assert "from logs" in run.text
+    assert "from users" not in run.text
+    run([a_stream("users")], done[0])
+    assert "Try:" not in run.text
 
 
 def test_skipped_objects_are_counted_by_reason(run: Run) -> None:
