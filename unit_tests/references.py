@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from source_microsoft_graph.streams.base import GraphStream
@@ -53,9 +53,12 @@ _KNOWN = (
 )
 
 
-def references(streams: Iterable[GraphStream]) -> Iterator[Reference]:
+def references(streams: Collection[GraphStream]) -> Iterator[Reference]:
     """Those that follow from the streams' declarations, then the others."""
+    names = {type(stream): stream.name for stream in streams}
     for stream in streams:
         if isinstance(stream, ChildStream):
-            yield from (Reference(stream.name, column, stream.parent.name) for column in stream.parent_columns)
+            # Parents may be listed in part, by a class of their own below the stream's.
+            target = next(names[kind] for kind in type(stream.parent).__mro__ if kind in names)
+            yield from (Reference(stream.name, column, target) for column in stream.parent_columns)
     yield from _KNOWN
