@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from integration_tests.postgres import Cluster, binaries, cluster
 from integration_tests.runner import ROOT, SCRIPT
 from integration_tests.simulated_tenant import Tenant
 from integration_tests.simulated_tenant.server import Server
+from integration_tests.test_whole_tenant import OUTLOOK
 
 pytestmark = pytest.mark.environments
 
@@ -129,7 +131,15 @@ def read(pyairbyte: Path, folder: Path, server: Server, config_file: Path, *targ
 
 
 def keys(tenant: Tenant, stream: str) -> list[tuple[str, ...]]:
-    return sorted(tuple(key.values()) for key, _ in tenant.rows(stream))
+    forms = {"immutable": True} if stream in OUTLOOK else {}
+    return sorted(tuple(key.values()) for key, _ in tenant.rows(stream, **forms))
+
+
+def differences(found: Iterable[Any], expected: Iterable[Any]) -> Counter[Any]:
+    """What is there too often or too seldom; pytest's own comparison of such lists takes minutes."""
+    counts = Counter(map(tuple, found))
+    counts.subtract(expected)
+    return Counter({key: count for key, count in counts.items() if count})
 
 
 def test_pyairbyte_reads_into_duckdb(pyairbyte: Path, folder: Path, server: Server, config_file: Path) -> None:
@@ -141,7 +151,7 @@ def test_pyairbyte_reads_into_duckdb(pyairbyte: Path, folder: Path, server: Serv
         for stream in STREAMS:
             key = ", ".join(next(server.tenant.rows(stream))[0])
             found = connection.sql(f"select {key} from main.{stream} order by all").fetchall()
-            assert sorted(found) == keys(server.tenant, stream), stream
+            assert not differences(found, keys(server.tenant, stream)), stream
             assert f"{stream}: {len(found):,} rows" in printed
 
 
@@ -154,4 +164,4 @@ def test_pyairbyte_reads_into_postgresql(
     for stream in STREAMS:
         key = ", ".join(next(server.tenant.rows(stream))[0])
         found = postgres.rows(f"select {key} from microsoft_graph.{stream}")
-        assert sorted(map(tuple, found)) == keys(server.tenant, stream), stream
+        assert not differences(found, keys(server.tenant, stream)), stream
