@@ -22,7 +22,7 @@ from integration_tests.postgres import Cluster, binaries, cluster
 from integration_tests.runner import ROOT, SCRIPT
 from integration_tests.simulated_tenant import Tenant
 from integration_tests.simulated_tenant.server import Server
-from integration_tests.test_whole_tenant import OUTLOOK
+from integration_tests.test_whole_tenant import FORMS
 
 pytestmark = pytest.mark.environments
 
@@ -131,7 +131,7 @@ def read(pyairbyte: Path, folder: Path, server: Server, config_file: Path, *targ
 
 
 def keys(tenant: Tenant, stream: str) -> list[tuple[str, ...]]:
-    forms = {"immutable": True} if stream in OUTLOOK else {}
+    forms = {"immutable": True} if stream in FORMS else {}
     return sorted(tuple(key.values()) for key, _ in tenant.rows(stream, **forms))
 
 

@@ -53,7 +53,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--streams", type=lambda text: text.split(","), default=[], help="names with commas; every stream if left out"
     )
-    parser.add_argument("--incremental", action="store_true", help="ask only for what changed since the last run")
+    parser.add_argument(
+        "--incremental", action="store_true", help="ask only for what changed since the last run with this option"
+    )
     parser.add_argument("--database", type=Path, help="the DuckDB file (default: one in output)")
     parser.add_argument("--simulated", action="store_true", help="read the simulated tenant, credentials or not")
     return parser.parse_args()

@@ -92,7 +92,7 @@ class Database:
         self._connection.execute("begin")
         try:
             self._bring_up_to_date(name, key, columns, keeps=changes_only or not read.is_complete)
-            self._note(read)
+            self._note(read, is_resumable=configured["sync_mode"] == "incremental")
             self._connection.execute("commit")
         except BaseException:
             self._connection.execute("rollback")
@@ -136,12 +136,14 @@ class Database:
         for column, kind in columns.items():
             self._connection.execute(f"alter table {_quoted(name)} add column if not exists {_quoted(column)} {kind}")
 
-    def _note(self, read: StreamSoFar) -> None:
+    def _note(self, read: StreamSoFar, *, is_resumable: bool) -> None:
         self._connection.execute(
             "insert or replace into sync.streams values (?, ?, now(), ?, ?)",
             [read.name, read.status, read.records, read.skipped],
         )
-        if read.state is not None:
+        # A full refresh ends with a state too, one that says nothing. An older one goes on from before it: changes that
+        # are in the table already are written once more.
+        if is_resumable and read.state is not None:
             self._connection.execute(
                 "insert or replace into sync.state values (?, ?)", [read.name, json.dumps(read.state)]
             )

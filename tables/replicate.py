@@ -23,7 +23,8 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
         offered = {stream["name"]: stream for stream in connector.discover()}
     if unknown := sorted(set(wanted) - set(offered)):
         sys.exit(f"No such stream: {', '.join(unknown)}. There are {', '.join(offered)}.")
-    catalog = select(offered[name] for name in wanted or offered)
+    # An incremental read may take longer than a full one, such as that of a log, which is read day by day.
+    catalog = select((offered[name] for name in wanted or offered), None if incremental else "full_refresh")
     names = [name for name, _ in _modes(catalog)]
     try:
         database = Database(file)
@@ -31,9 +32,8 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
         sys.exit(f"{file} cannot be opened, so nothing was read. {error}")
     # Beside the file, since a folder for temporary files may be small or kept in memory.
     with database, TemporaryDirectory(dir=file.parent, prefix=".reading-") as folder:
-        # A stream that is read whole has a state too, one that says nothing.
         resumable = {name for name, mode in _modes(catalog) if mode == "incremental"}
-        state = database.state(resumable) if incremental else []
+        state = database.state(resumable)
         resumed = {message["stream"]["stream_descriptor"]["name"] for message in state}
         if incremental:
             screen.say(_announcement(resumable, resumed, names))

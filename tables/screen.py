@@ -87,9 +87,18 @@ class Screen:
             row = [stream.name, f"{stream.records:,}", "" if stream.seconds is None else f"{stream.seconds:.1f}"]
             if not whole:
                 row.append(stream.status)
-            why = "\n".join(f"{count:,}  {reason}" for reason, count in stream.reasons.items())
+            why = "\n".join(f"{count:,}  {_meaning(reason)}" for reason, count in stream.reasons.items())
             table.add_row(*map(Text, row), Text(why), style=None if stream.is_complete else "red")
         self._console.print(table)
+        # The same few reasons come up for many streams, so what goes beyond their meaning is said once.
+        reasons = dict.fromkeys(reason for stream in streams for reason in stream.reasons)
+        for number, reason in enumerate(reason for reason in reasons if reason != _meaning(reason)):
+            self.say(f"{'' if number else chr(10)}{reason}")
+
+
+def _meaning(reason: str) -> str:
+    """The first sentence, which says what it is; others say what to do about it and where to read on."""
+    return reason.partition(". ")[0].removesuffix(".") + "."
 
 
 def running(reading: Reading) -> RenderableType:
