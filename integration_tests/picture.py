@@ -33,7 +33,13 @@ def draw() -> str:
         config.write_text(json.dumps(server.config()))
         connector = Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": server.ca_bundle})
         console.print(f"$ python3 dev.py run --streams {','.join(STREAMS)}", style="bold")
-        replicate(connector, OUTPUT / "simulated_tenant.duckdb", STREAMS, incremental=False, screen=Screen(console))
+        replicate(
+            connector,
+            OUTPUT / "simulated_tenant.duckdb",
+            STREAMS,
+            incremental=False,
+            screen=Screen(console, wraps=True),
+        )
     svg = console.export_svg(title="source-microsoft-graph", theme=DEFAULT_TERMINAL_THEME, unique_id="terminal")
     return re.sub(r"\s*@font-face {.*?}", "", svg, flags=re.DOTALL).replace("Fira Code, ", "")
 

@@ -27,12 +27,14 @@ _SHOWN_STREAMS = 12
 class Screen:
     """A terminal, or a file that its output goes to."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, wraps: bool | None = None) -> None:
+        """`wraps` says whether prose is broken at the console's width: unless told, it is on a terminal."""
         self._console = console
+        self._wraps = console.is_terminal if wraps is None else wraps
 
     def say(self, line: str, style: str = "") -> None:
-        """A line, broken between words where it ends up on a terminal."""
-        self._console.print(Text(line, style), soft_wrap=not self._console.is_terminal)
+        """A line, broken between words if need be."""
+        self._console.print(Text(line, style), soft_wrap=not self._wraps)
 
     def show(self, command: str) -> None:
         """A line to copy, which is therefore left whole."""
