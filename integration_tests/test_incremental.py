@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +19,7 @@ from integration_tests import configured_catalog
 from integration_tests.runner import ConsoleScript, Message, Output
 from integration_tests.simulated_tenant import ALWAYS, Fault, Size, Tenant, Unchangeable, serve
 from integration_tests.simulated_tenant.server import Server
-from integration_tests.test_whole_tenant import Rows, key_of, records, statuses, the_tenants
+from integration_tests.test_whole_tenant import Key, Rows, key_of, records, statuses, the_tenants
 
 DELTAS = ("users", "groups", "applications", "service_principals", "directory_roles", "drive_items")
 BY_TIME = ("mail_messages", "calendar_events", "contacts", "chat_messages")
@@ -27,6 +27,9 @@ LOGS = ("audit_logs_directory", "audit_logs_signins")
 INCREMENTAL = (*DELTAS, *BY_TIME, *LOGS)
 MAILBOX = ("mail_messages", "calendar_events", "contacts")
 CDC = {"_ab_cdc_updated_at", "_ab_cdc_deleted_at"}
+
+A_RESYNC = Fault(match=r"GET .*/root/delta\?.*token=20\d\d-", status=410, code="resyncRequired", times=ALWAYS)
+"""What OneDrive answers to a moment that it knows no longer."""
 
 State = list[Message]
 
@@ -46,6 +49,13 @@ def state_of(*outputs: Output) -> State:
         for state in output.of("STATE")
     }
     return list(last.values())
+
+
+def assert_keys(found: Iterable[Key], expected: Iterable[Key]) -> None:
+    """That they are the same, with a few examples where they are not: a whole difference takes pytest minutes."""
+    lacking, spare = set(expected) - set(found), set(found) - set(expected)
+    assert not lacking, f"{len(lacking)} are lacking: {sorted(lacking)[:3]}"
+    assert not spare, f"{len(spare)} are too many: {sorted(spare)[:3]}"
 
 
 def by_name(streams: list[Message], name: str) -> Message:
@@ -152,14 +162,16 @@ def change(tenant: Tenant, stream: Message, rows: Rows) -> None:
 
 def of_those_there(story: Story, stream: Message, rows: Rows) -> Rows:
     """The rows of users who are there still: what the others had is out of reach, deletions included."""
+    if "user_id" not in key_of(stream):
+        return rows
     users = {key["id"] for key, _ in story.tenant.rows("users")}
-    return {key: row for key, row in rows.items() if row.get("user_id", None) in {*users, None}}
+    return {key: row for key, row in rows.items() if row["user_id"] in users}
 
 
 @pytest.mark.parametrize("name", INCREMENTAL)
 def test_the_first_sync_is_the_tenant(story: Story, streams: list[Message], name: str) -> None:
     """Without a state an incremental read is whole, each row once."""
-    assert found(story.syncs[0], by_name(streams, name)).keys() == story.before[name].keys()
+    assert_keys(found(story.syncs[0], by_name(streams, name)), story.before[name])
 
 
 @pytest.mark.parametrize("name", INCREMENTAL)
@@ -241,7 +253,7 @@ def test_states_are_small_and_few(story: Story) -> None:
     [
         (DELTAS[:5], lambda tenant: tenant.expire_tokens("directory")),
         (DELTAS[:5], lambda tenant: tenant.advance(days=8)),
-        (("drive_items",), lambda tenant: tenant.expire_tokens("files")),
+        (("drive_items",), lambda tenant: tenant.faults.add(A_RESYNC)),
         (("drive_items",), lambda tenant: setattr(tenant.traits, "timestamp_tokens", False)),
         (("contacts",), lambda tenant: setattr(tenant.traits, "contacts_by_time", False)),
     ],
@@ -265,7 +277,7 @@ def test_what_cannot_be_continued_is_read_whole(
     warned = "\n".join(log["message"] for log in second.of("LOG") if log["level"] == "WARN")
     for name in names:
         stream = by_name(streams, name)
-        assert found(second, stream).keys() == held(tenant, stream).keys(), name
+        assert_keys(found(second, stream), held(tenant, stream))
         assert name in warned
 
     tenant.advance(hours=1)
@@ -290,7 +302,7 @@ def test_a_state_of_another_kind_is_left_alone(
     own_server: Server, streams: list[Message], spoil: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> None:
     """Such a state is named with the reason, and everything is read."""
-    names = ("groups", "mail_messages", "audit_logs_signins")
+    names = ("groups", "mail_messages")
     first = read(own_server, streams, *names).succeeded()
     state = state_of(first)
     for each in state:
@@ -299,7 +311,7 @@ def test_a_state_of_another_kind_is_left_alone(
 
     for name in names:
         stream = by_name(streams, name)
-        assert found(second, stream).keys() == found(first, stream).keys()
+        assert_keys(found(second, stream), found(first, stream))
         assert any(
             log["message"].startswith(f"{name}: the last sync's state is of no use") for log in second.of("LOG")
         ), name
@@ -313,7 +325,7 @@ def test_a_full_refresh_leaves_nothing_to_continue(own_server: Server, streams: 
     second = read(own_server, streams, "groups", state=state_of(first)).succeeded()
 
     assert not CDC & set(records(first)["groups"][0])
-    assert found(second, stream).keys() == found(first, stream).keys()
+    assert_keys(found(second, stream), found(first, stream))
     assert not [log for log in second.of("LOG") if log["level"] == "WARN"]
 
 
@@ -350,7 +362,7 @@ def test_a_new_user_is_read_whole(tenant: Tenant, own_server: Server, streams: l
 
     of_the_user = {key for key in held(tenant, stream) if key[key_of(stream).index("user_id")] == user}
     assert of_the_user
-    assert found(second, stream).keys() == of_the_user
+    assert_keys(found(second, stream), of_the_user)
 
 
 @pytest.mark.parametrize("name", [*MAILBOX, "drive_items", "chat_messages"])
@@ -365,7 +377,7 @@ def test_an_owner_that_failed_is_read_from_where_it_was_left(
     wire = owner.replace("@", "(@|%40)").replace(":", "(:|%3A)")
     tenant.advance(hours=1)
     earlier = tenant.add(name, **{owner_column: owner}, **({"immutable": True} if name in MAILBOX else {}))
-    fault = tenant.faults.add(Fault(match=f"GET /v1.0/(users|chats)/{wire}/.*", status=500, times=ALWAYS))
+    fault = tenant.faults.add(Fault(match=f"GET /v1.0/(users|chats)/{wire}/.*", status=405, times=ALWAYS))
     second = read(own_server, streams, name, state=state_of(first))
     assert statuses(second)[name] == "INCOMPLETE"
     assert fault.struck
@@ -376,7 +388,7 @@ def test_an_owner_that_failed_is_read_from_where_it_was_left(
     third = read(own_server, streams, name, state=state_of(first, second)).succeeded()
 
     keys = {tuple(key[column] for column in key_of(stream)) for key in (earlier, later)}
-    assert found(third, stream).keys() == keys
+    assert_keys(found(third, stream), keys)
 
 
 def test_a_mailbox_that_was_skipped_is_read_whole_once_it_can_be(
@@ -390,7 +402,9 @@ def test_a_mailbox_that_was_skipped_is_read_whole_once_it_can_be(
     second = read(own_server, streams, "mail_messages", state=state_of(first)).succeeded()
 
     user = tenant.directory.ids["user"][number]
-    assert found(second, stream).keys() == {key for key in held(tenant, stream) if key[1] == user} != set()
+    of_the_user = {key for key in held(tenant, stream) if key[1] == user}
+    assert of_the_user
+    assert_keys(found(second, stream), of_the_user)
 
 
 def test_a_user_who_is_gone_is_forgotten(tenant: Tenant, own_server: Server, streams: list[Message]) -> None:
@@ -410,17 +424,17 @@ def test_a_user_who_is_gone_is_forgotten(tenant: Tenant, own_server: Server, str
 def test_the_start_date_bounds_the_first_read_of_what_has_a_time(
     tenant: Tenant, own_server: Server, streams: list[Message]
 ) -> None:
-    """Mail, events, contacts, chats and logs from that day on; directory and drives whole; full refreshes whole."""
-    start = "2024-01-01T05:00:00Z"
-    output = read(own_server, streams, *INCREMENTAL, start_date=start).succeeded()
+    """Mail, events, contacts and chats from that day on; directory and drives whole."""
+    start, names = "2024-01-01T05:00:00Z", (*BY_TIME, *DELTAS)
+    output = read(own_server, streams, *names, start_date=start).succeeded()
 
-    for name in INCREMENTAL:
+    for name in names:
         stream = by_name(streams, name)
         column = stream["default_cursor_field"][0]
         everything = held(tenant, stream)
         kept = {key for key, row in everything.items() if name in DELTAS or row[column] >= start}
-        assert found(output, stream).keys() == kept, name
-        assert name in DELTAS or name in LOGS or len(kept) < len(everything), name
+        assert_keys(found(output, stream), kept)
+        assert name in DELTAS or len(kept) < len(everything), name
 
 
 # Logs.
@@ -428,6 +442,8 @@ def test_the_start_date_bounds_the_first_read_of_what_has_a_time(
 
 def test_a_late_entry_is_found_by_looking_back(tenant: Tenant, own_server: Server, streams: list[Message]) -> None:
     """Entries turn up after their time has been read; the look-back, an hour unless set otherwise, finds them."""
+    # Each page of a log takes two seconds, empty ones too.
+    tenant.traits.empty_pages = False
     stream = by_name(streams, "audit_logs_signins")
     first = read(own_server, streams, "audit_logs_signins").succeeded()
     tenant.advance(minutes=30)
@@ -442,12 +458,13 @@ def test_a_log_is_read_in_windows_each_entry_once(
     tenant: Tenant, own_server: Server, streams: list[Message], name: str
 ) -> None:
     """Windows meet at moments at which entries happened, and no entry is in two of them."""
+    tenant.traits.empty_pages = name == "audit_logs_directory"
     stream = by_name(streams, name)
     output = read(own_server, streams, name, lookback_window="PT0S").succeeded()
 
     windows = {request.query for request in tenant.requests if "filter" in request.query}
     assert len(windows) > 10
-    assert found(output, stream).keys() == held(tenant, stream).keys()
+    assert_keys(found(output, stream), held(tenant, stream))
 
 
 # Killed.
@@ -456,8 +473,8 @@ def test_a_log_is_read_in_windows_each_entry_once(
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.8])
 def test_a_killed_sync_is_taken_up_again(streams: list[Message], tmp_path: Path, share: float) -> None:
     """SIGKILL in the middle: the next sync starts from the last state printed, and together they have everything."""
-    names = ("mail_messages", "calendar_events", "drive_items", "audit_logs_signins", "groups")
-    tenant = Tenant(Size(users=150, messages_per_user=20, sign_ins=500))
+    names = ("mail_messages", "calendar_events", "drive_items", "groups")
+    tenant = Tenant(Size(users=150, messages_per_user=20))
     with serve(tenant, latency=0.02) as server:
         everything = sum(len(held(tenant, by_name(streams, name))) for name in names)
         first = killed_after(share * everything, server, streams, names, tmp_path)

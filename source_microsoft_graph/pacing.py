@@ -123,15 +123,16 @@ class Pacer:
         may be closed again by then.
         """
         while True:
-            while (seconds := self._opens_in(service, requests)) > 0:
+            while (seconds := self.opens_in(service, requests)) > 0:
                 self.sleep(seconds)
             places.__enter__()
-            if self._opens_in(service, requests, take=True) <= 0:
+            if self.opens_in(service, requests, take=True) <= 0:
                 return
             places.__exit__(None, None, None)
 
-    def _opens_in(self, service: Service, requests: int, *, take: bool = False) -> float:
-        """Seconds from now, and if none, the requests count as sent on demand. The end opens everything."""
+    def opens_in(self, service: Service, requests: int = 1, *, take: bool = False) -> float:
+        """Seconds until the service may be asked so many things; if none, they count as asked on demand. The end of the
+        sync opens everything."""
         if self._stopped.is_set():
             return 0.0
         meter = self._meters[service]

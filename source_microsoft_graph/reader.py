@@ -40,7 +40,8 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
 from source_microsoft_graph.cursors import Progress, StreamCursor
 from source_microsoft_graph.output import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
-from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.pacing import Pacer, Service
+from source_microsoft_graph.reporter import Reporter
 from source_microsoft_graph.streams.base import GraphStream
 
 _DRAIN_SECONDS = 5
@@ -56,13 +57,14 @@ class ChunkReader(ConcurrentSource):
     """Reads streams at once and passes their records on as chunks."""
 
     def __init__(
-        self, streams: Mapping[GraphStream, StreamCursor | None], workers: int, logger: logging.Logger
+        self, streams: Mapping[GraphStream, StreamCursor | None], workers: int, pacer: Pacer, logger: logging.Logger
     ) -> None:
         """Each stream comes with where it stands if it is read incrementally. `workers` is how many partitions of one
         service are read at once."""
         self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
         self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
         self._streams = streams
+        self._reporter = Reporter(streams, pacer, self.messages, logger)
         super().__init__(
             _Lanes(len(streams), workers, logger),
             logger,
@@ -74,14 +76,17 @@ class ChunkReader(ConcurrentSource):
 
     def read_chunks(self) -> Iterator[AirbyteMessage | Chunk]:
         try:
-            yield from self.read([self._concurrent(stream, cursor) for stream, cursor in self._streams.items()])
+            with self._reporter:
+                yield from self.read([self._concurrent(stream, cursor) for stream, cursor in self._streams.items()])
         except (GeneratorExit, KeyboardInterrupt):
             threading.Thread(target=self._drain, daemon=True).start()
             raise
 
     def _concurrent(self, stream: GraphStream, stands: StreamCursor | None) -> DefaultStream:
         """The stream as the CDK's concurrent reader takes it."""
-        cursor = _Checkpoints(stream, self.messages, stands) if stands else _Cursor(stream, self.messages)
+        cursor = _Cursor(stream, self.messages, self._reporter)
+        if stands:
+            cursor = _Checkpoints(stream, self.messages, self._reporter, stands)
         return DefaultStream(
             partition_generator=_Parts(stream, cursor),
             name=stream.name,
@@ -103,6 +108,7 @@ class ChunkReader(ConcurrentSource):
         if concurrent_stream_processor._record_counter[stream.name] == 0:
             yield as_airbyte_message(stream.as_airbyte_stream(), AirbyteStreamStatus.RUNNING)
         concurrent_stream_processor._record_counter[stream.name] += queue_item.records
+        self._reporter.records(stream.name, queue_item.records)
         yield queue_item  # type: ignore[misc]
 
     def _drain(self) -> None:
@@ -115,10 +121,11 @@ class ChunkReader(ConcurrentSource):
 class _Cursor(FinalStateCursor):
     """Tells a stream when it is over, and emits the one state of a full refresh."""
 
-    def __init__(self, stream: GraphStream, messages: MessageRepository) -> None:
+    def __init__(self, stream: GraphStream, messages: MessageRepository, reporter: Reporter) -> None:
         super().__init__(stream.name, stream.namespace, messages)
         self.failure: Exception | None = None
         self._stream = stream
+        self._reporter = reporter
 
     def progress(self) -> Progress | None:
         """Where an incremental read of a slice starts."""
@@ -128,15 +135,22 @@ class _Cursor(FinalStateCursor):
         """All that was read of a slice has been handed over."""
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        self._stream.ended(self.failure)
+        self.end()
         super().ensure_at_least_one_state_emitted()
+
+    def end(self) -> None:
+        """The CDK comes here once a stream is over, however it ended."""
+        self._stream.ended(self.failure)
+        self._reporter.ended(self._stream.name)
 
 
 class _Checkpoints(_Cursor):
     """Emits where an incremental read stands, as often as it is worth its bytes, and at the end."""
 
-    def __init__(self, stream: GraphStream, messages: MessageRepository, stands: StreamCursor) -> None:
-        super().__init__(stream, messages)
+    def __init__(
+        self, stream: GraphStream, messages: MessageRepository, reporter: Reporter, stands: StreamCursor
+    ) -> None:
+        super().__init__(stream, messages, reporter)
         self._messages = messages
         self._stands = stands
         self._lock = threading.Lock()
@@ -162,7 +176,7 @@ class _Checkpoints(_Cursor):
                 self._emit(state)
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        self._stream.ended(self.failure)
+        self.end()
         if not self.failure:
             self._stands.close()
         with self._lock:

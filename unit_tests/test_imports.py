@@ -16,7 +16,8 @@ ALLOWED = {
     "source": {"config", "cursors", "errors", "output", "preflight", "reader", "streams", "streams.base", "sync"},
     "preflight": {"batch", "client", "config", "errors", "pacing", "streams.base", "sync"},
     "output": set(),
-    "reader": {"cursors", "output", "pacing", "streams.base"},
+    "reader": {"cursors", "output", "pacing", "reporter", "streams.base"},
+    "reporter": {"pacing", "streams.base"},
     "clouds": set(),
     "cursors": set(),
     "config": {"clouds", "credentials"},
@@ -30,7 +31,7 @@ ALLOWED = {
     "sync": {"auth", "batch", "client", "config", "errors", "pacing"},
     "streams.listing": {"errors"},
     "streams.base": {"batch", "client", "cursors", "errors", "pacing", "records", "streams.listing", "sync"},
-    "streams.delta": {"client", "cursors", "errors", "records", "streams.base", "streams.listing"},
+    "streams.delta": {"client", "cursors", "errors", "records", "streams.base", "streams.listing", "sync"},
     "streams.window": {"cursors", "records", "streams.base", "streams.listing", "sync"},
     "streams.child": {"batch", "streams.base", "sync"},
     "streams.directory": {

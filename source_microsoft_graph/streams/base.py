@@ -7,6 +7,7 @@ from abc import ABC
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -90,7 +91,7 @@ class GraphStream(HttpStream, ABC):
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
 
     changed_since: ClassVar[Mapping[str, str]] = {}
-    """OData options that list what an owner's collection got since a moment."""
+    """OData options that list what an owner's collection got since a moment; `before` is the moment before that."""
 
     starts_at_start_date: ClassVar[bool] = True
     """Whether an owner that was never read is read from the configured date on, and not from the beginning."""
@@ -375,9 +376,11 @@ class GraphStream(HttpStream, ABC):
 
     def changes(self, listing: Listing) -> Mapping[str, str]:
         """The options that ask for what is new."""
-        if not listing.since:
+        if not listing.since or not self.changed_since:
             return {}
-        return {option: value.format(since=listing.since) for option, value in self.changed_since.items()}
+        before = datetime.fromisoformat(listing.since) - timedelta(milliseconds=1)
+        moments = {"since": listing.since, "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"}
+        return {option: value.format(**moments) for option, value in self.changed_since.items()}
 
     def top(self) -> int | None:
         return None if self.page_size is None else min(self.sync.config.page_size, self.page_size)

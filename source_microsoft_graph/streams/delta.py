@@ -15,6 +15,7 @@ from source_microsoft_graph.errors import GraphError, TokenRejected, describe
 from source_microsoft_graph.records import REMOVED
 from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.sync import Sync
 
 _HELD_IN_MEMORY = 4 * 1024 * 1024
 """Bytes of rows that wait in memory; the rest goes to a temporary file."""
@@ -41,7 +42,7 @@ class DeltaStream(GraphStream, ABC):
     def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
         if progress is None:
             return super().records(stream_slice, None)
-        return stamped(self._read_on(progress), self.sync.moment_text)
+        return stamped(self._read_on(progress), self.sync)
 
     def _read_on(self, progress: Progress) -> Iterator[dict[str, Any]]:
         since, token = progress.since(), ""
@@ -84,9 +85,12 @@ class DeltaStream(GraphStream, ABC):
                 yield tombstone(row, ("id",), self.sync.moment_text)
 
 
-def stamped(rows: Iterable[dict[str, Any]], moment: str) -> Iterator[dict[str, Any]]:
+def stamped(rows: Iterable[dict[str, Any]], sync: Sync) -> Iterator[dict[str, Any]]:
     """The rows with the time of the sync, by which a destination tells an object's last version."""
+    moment = ""
     for row in rows:
+        # Graph tells the time with its first answer.
+        moment = moment or sync.moment_text
         row[UPDATED_AT] = moment
         yield row
 

@@ -71,12 +71,12 @@ class DriveItems(ChildStream):
         items = last_of_each(super().records(stream_slice, progress), _KEY)
         if progress is None:
             return (item for item in items if item.get("deleted") is None)
-        return stamped(self._with_tombstones(items, progress), self.sync.moment_text)
+        return stamped(self._with_tombstones(items, progress), self.sync)
 
     # Changes come with the folders above them, changed or not, unless they are told not to:
     # https://learn.microsoft.com/graph/api/driveitem-delta
     def headers_of(self, listing: Listing) -> Mapping[str, str]:
-        return {"Prefer": "deltaExcludeParent"} if listing.since else {}
+        return {"deltaExcludeParent": "true"} if listing.since else {}
 
     # An item that was deleted may be brought back by what was not read of the drive.
     def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:

@@ -73,7 +73,7 @@ class ChatMessages(ChildStream):
     primary_key = ["id", "chat_id"]
     service = Service.CHAT_MESSAGES
     cursor_field = "last_modified_date_time"
-    # Without the order Graph ignores the filter, and gives the whole history.
-    changed_since = {"$filter": "lastModifiedDateTime gt {since}", "$orderby": "lastModifiedDateTime desc"}
+    # Without the order Graph ignores the filter, and gives the whole history. It takes gt and not ge.
+    changed_since = {"$filter": "lastModifiedDateTime gt {before}", "$orderby": "lastModifiedDateTime desc"}
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50
