@@ -17,11 +17,13 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.measure import ROOT, Figures, records, run
 
@@ -42,6 +44,11 @@ MID_SIZE = {
     "service_principals": 300, "chats": 1000, "sign_ins": 30_000, "directory_audits": 10_000,
 }  # fmt: skip
 IMPORT = re.compile(r"^from (airbyte_cdk[\w.]*) import", re.MULTILINE)
+INCREMENTAL = (
+    "users", "groups", "applications", "service_principals", "directory_roles", "drive_items", "mail_messages",
+    "calendar_events", "contacts", "audit_logs_directory", "audit_logs_signins",
+)  # fmt: skip
+SERVICES = ("directory", "outlook", "files", "audit")
 NOISE = 0.1
 """The share of a core that other processes may take before the report says so."""
 
@@ -104,6 +111,56 @@ class Bench:
         title = f"throttled: all {len(work.streams)} streams of {size['users']} users under the published limits"
         return f"{_table(title, {CONNECTOR: runs}, {}, columns)}\nWhat single limits allow: {seconds}.\n"
 
+    def incremental(self) -> str:
+        """A full refresh beside what an incremental sync takes after an hour in which one object in a hundred changed.
+
+        Chat messages are left out: each chat has to be asked either way, at the pace that Graph allows.
+        """
+        users = 200 if self.quick else 10_000
+        size = {"users": users, "groups": users // 5, "applications": users // 50, "service_principals": users // 20}
+        size |= {
+            "messages_per_user": 30,
+            "events_per_user": 12,
+            "items_per_drive": 42,
+            "contact_folders": 1,
+            "chats": 0,
+        }
+        size |= {"sign_ins": 2 * users, "directory_audits": users}
+        config, catalog, state, output = (
+            self.folder / name for name in ("config.json", "catalog.json", "state", "output")
+        )
+        runs: dict[str, list[Figures]] = {}
+        with self._tenant({"size": size, "latency": LATENCY, "throttling": False}) as (tenant, reach):
+            config.write_text(json.dumps(reach["config"]))
+            trust = {"REQUESTS_CA_BUNDLE": reach["ca_bundle"]}
+            command = [*CONTENDERS[CONNECTOR], "--config", str(config), "--catalog", str(catalog)]
+            changes = {"streams": [name for name in INCREMENTAL if not name.startswith("audit")], "every": 100}
+            for title, mode in (
+                ("first incremental", "incremental"),
+                ("incremental", "incremental"),
+                ("full", "full_refresh"),
+            ):
+                catalog.write_text(json.dumps({"streams": [_configured(name, mode) for name in INCREMENTAL]}))
+                figures = run(
+                    [*command, *(["--state", str(state)] if title == "incremental" else [])], output, self.cores, trust
+                )
+                figures["records"] = sum(1 for _ in records(output))
+                figures |= _states(output, state)
+                asked = _ask(tenant, changes if title == "first incremental" else {"streams": [], "every": 1})
+                figures |= {f"asked of {service}": float(asked.get(service, 0)) for service in SERVICES}
+                runs[title] = [figures]
+                print(f"incremental: {title}: {figures['s']:.1f} s", file=sys.stderr, flush=True)
+        columns = [
+            "s",
+            "CPU s",
+            "records",
+            *(f"asked of {service}" for service in SERVICES),
+            "state kB",
+            "states ÷ records %",
+        ]
+        ordered = {title: runs[title] for title in ("full", "first incremental", "incremental")}
+        return _table(f"incremental: {users:,} users, one object in a hundred changed", ordered, {"time": "s"}, columns)
+
     def startup(self) -> str:
         """Beside an import of all that the connector's modules import from the CDK."""
         sources = [path.read_text() for path in (ROOT / "source_microsoft_graph").rglob("*.py")]
@@ -138,11 +195,8 @@ class Bench:
         config, catalog, output = (self.folder / name for name in ("config.json", "catalog.json", "output"))
         catalog.write_text(json.dumps({"streams": [_configured(name) for name in work.streams]}))
         command = [*CONTENDERS[contender], "--config", str(config), "--catalog", str(catalog)]
-        wanted = json.dumps({"size": work.size, "latency": LATENCY, "throttling": work.throttling})
-        host = [sys.executable, "-m", "benchmarks.host", str(self.cores[1]), wanted]
-        with subprocess.Popen(host, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as tenant:
-            assert tenant.stdout
-            reach = json.loads(tenant.stdout.readline())
+        wanted = {"size": work.size, "latency": LATENCY, "throttling": work.throttling}
+        with self._tenant(wanted) as (tenant, reach):
             config.write_text(json.dumps(reach["config"]))
             figures = run(command, output, self.cores, {"REQUESTS_CA_BUNDLE": reach["ca_bundle"]})
             counted = json.loads(tenant.communicate()[0])
@@ -155,10 +209,44 @@ class Bench:
         print(f"{', '.join(work.streams)[:40]}: {contender}: {figures['s']:.1f} s", file=sys.stderr, flush=True)
         return figures
 
+    @contextmanager
+    def _tenant(self, wanted: Mapping[str, object]) -> Iterator[tuple[subprocess.Popen[str], Mapping[str, Any]]]:
+        """A tenant on its own core, and how to reach it."""
+        host = [sys.executable, "-m", "benchmarks.host", str(self.cores[1]), json.dumps(wanted)]
+        with subprocess.Popen(host, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as tenant:
+            assert tenant.stdout
+            yield tenant, json.loads(tenant.stdout.readline())
 
-def _configured(name: str) -> dict[str, object]:
-    stream = {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
-    return {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+
+def _ask(tenant: subprocess.Popen[str], changes: Mapping[str, object]) -> Mapping[str, int]:
+    """Have the tenant change, and tell what was asked of its services since the last time."""
+    assert tenant.stdin
+    assert tenant.stdout
+    print(json.dumps(changes), file=tenant.stdin, flush=True)
+    answer: Mapping[str, int] = json.loads(tenant.stdout.readline())
+    return answer
+
+
+def _states(output: Path, last: Path) -> Figures:
+    """Keep the last state of each stream, and weigh all of them."""
+    states, weight, rows = {}, 0, 0
+    with output.open("rb") as lines:
+        for line in lines:
+            if b'"STATE"' in line[:20]:
+                weight += len(line)
+                state = json.loads(line)["state"]
+                states[state["stream"]["stream_descriptor"]["name"]] = {
+                    "type": state["type"],
+                    "stream": state["stream"],
+                }
+            rows += len(line) * (b'"RECORD"' in line[:20])
+    last.write_text(json.dumps([*states.values()]))
+    return {"state kB": last.stat().st_size / 1000, "states ÷ records %": 100 * weight / max(rows, 1)}
+
+
+def _configured(name: str, mode: str = "full_refresh") -> dict[str, object]:
+    stream = {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]}
+    return {"stream": stream, "sync_mode": mode, "destination_sync_mode": "overwrite"}
 
 
 def _table(title: str, runs: Mapping[str, Sequence[Figures]], ratios: Mapping[str, str], columns: Sequence[str]) -> str:
@@ -183,7 +271,7 @@ def _spread(runs: Sequence[Figures], figure: str) -> str:
 
 
 def main() -> None:
-    works = ("mail", "members", "memory", "throttled", "startup")
+    works = ("mail", "members", "memory", "throttled", "incremental", "startup")
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="|".join(works), help="what to measure; everything if left out")
     parser.add_argument("--quick", action="store_true", help="everything small and once, in about a minute")

@@ -1,8 +1,9 @@
 """A simulated tenant in a process of its own, which tells afterwards what it was asked.
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
-tenant as a line of JSON and, when its input ends, what the tenant has counted. Nobody in it lacks a mailbox or a
-OneDrive, and no page is empty.
+tenant as a line of JSON. For each line it is given, the names of streams and every how manieth object of them is to
+change, it prints what was asked of it up to then and counts anew; when its input ends it prints what it has counted.
+Nobody in it lacks a mailbox or a OneDrive, and no page is empty.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 
-from integration_tests.simulated_tenant import Problem, Request, Size, Tenant, serve
+from integration_tests.simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
 from integration_tests.simulated_tenant.endpoint import Endpoint
 from integration_tests.simulated_tenant.throttling import Throttle, Window
 
@@ -30,12 +33,14 @@ class Meter(Throttle):
         super().__init__(tenant)
         self.latency = latency
         self.asked = self.defiant = 0
+        self.asked_of: Counter[str] = Counter()
         self.passed: Counter[Hashable] = Counter()
         self.told: dict[Hashable, float] = {}
 
     def enter(self, request: Request, endpoint: Endpoint, segments: Mapping[str, str], seats: list[str]) -> None:
         """A request that comes while a Retry-After holds is defiant if the client knows of it by now."""
         self.asked += 1
+        self.asked_of[endpoint.service.name] += 1
         costs = {key: cost for key, cost, _ in self._measures(request, endpoint, segments)} if self.on else {}
         now = self.tenant.clock()
         held = {key for key in costs if self._until.get(key, 0.0) > now}
@@ -63,6 +68,20 @@ class Meter(Throttle):
         return needed
 
 
+def change(tenant: Tenant, streams: Sequence[str], every: int) -> None:
+    """Let an hour pass in which so many objects of these streams are edited, and a few are deleted or new."""
+    tenant.advance(hours=1)
+    for stream in streams:
+        for number, (key, _) in enumerate(list(islice(tenant.rows(stream), every // 2, None, every))):
+            with suppress(Unchangeable):
+                # A user who is gone would take a mailbox and a drive along.
+                (tenant.delete if number % 10 == 9 and stream != "users" else tenant.edit)(stream, key)
+            if number % 10 == 8:
+                with suppress(Unchangeable):
+                    tenant.add(stream)
+    tenant.advance(minutes=10)
+
+
 def main() -> None:
     core, wanted = int(sys.argv[1]), json.loads(sys.argv[2])
     os.sched_setaffinity(0, {core})
@@ -76,7 +95,11 @@ def main() -> None:
     with serve(tenant, latency=wanted["latency"]) as server:
         print(json.dumps({"config": server.config(), "ca_bundle": server.ca_bundle}), flush=True)
         started = time.process_time()
-        sys.stdin.read()
+        for line in sys.stdin:
+            wanted = json.loads(line)
+            asked, meter.asked_of = meter.asked_of, Counter()
+            change(tenant, **wanted)
+            print(json.dumps(asked), flush=True)
         account = {
             "requests": len(tenant.requests),
             "asked of Graph": meter.asked,
@@ -85,7 +108,7 @@ def main() -> None:
             "knowingly so": meter.defiant,
             "tenant's CPU s": time.process_time() - started,
         }
-        print(json.dumps({"account": account, "shortest": meter.shortest()}))
+        print(json.dumps({"account": account, "shortest": meter.shortest(), "asked of": meter.asked_of}))
 
 
 if __name__ == "__main__":

@@ -317,6 +317,23 @@ def test_a_state_of_another_kind_is_left_alone(
         ), name
 
 
+def test_a_position_in_the_future_has_nothing_after_it(own_server: Server, streams: list[Message]) -> None:
+    """No stream that goes by time reads anything before its position, and none loses the position."""
+    names = (*BY_TIME, "drive_items", "audit_logs_signins")
+    state = state_of(read(own_server, streams, *names, start_date="2999-01-01").succeeded())
+    for each in state:
+        kept = each["stream"]["stream_state"]
+        kept["since"] = (
+            "2999-01-01T00:00:00Z"
+            if isinstance(kept["since"], str)
+            else {"2999-01-01T00:00:00Z": "".join(kept["since"].values())}
+        )
+    output = read(own_server, streams, *names, state=state, start_date="2999-01-01").succeeded()
+
+    assert output.counts.total() == 0
+    assert {statuses(output)[name] for name in names} == {"COMPLETE"}
+
+
 def test_a_full_refresh_leaves_nothing_to_continue(own_server: Server, streams: list[Message]) -> None:
     """The mark of a full refresh is no state, and is not complained about."""
     stream = by_name(streams, "groups")
@@ -463,7 +480,7 @@ def test_a_log_is_read_in_windows_each_entry_once(
     output = read(own_server, streams, name, lookback_window="PT0S").succeeded()
 
     windows = {request.query for request in tenant.requests if "filter" in request.query}
-    assert len(windows) > 10
+    assert len(windows) >= 5
     assert_keys(found(output, stream), held(tenant, stream))
 
 

@@ -15,9 +15,11 @@ from typing import Any
 
 from source_microsoft_graph.clouds import CLOUDS
 from source_microsoft_graph.config import SPEC, Config
+from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT
 from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action, Help
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.window import WindowStream
 from source_microsoft_graph.sync import Sync
 from unit_tests.references import references
 
@@ -40,14 +42,34 @@ _NEXT = {
 
 
 def streams() -> Iterator[tuple[str, ...]]:
-    """One line a stream: what a row is, its key, its path."""
-    yield "Stream", "One row per", "Key", "Graph path", "Most rows a page"
+    """One line a stream: what a row is, its key, its path, how an incremental sync reads it and learns of deletions."""
+    yield "Stream", "One row per", "Key", "Graph path", "Incremental, by", "What is deleted"
     for stream in _streams():
         what, url = _docstring(stream)
         key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
         path = stream.path_template.replace("{owner}", "{users|groups|sites}/{id}/")
-        size = "all at once" if stream.page_size is None else str(stream.page_size)
-        yield f"[`{stream.name}`]({url})", what, ", ".join(f"`{name}`" for name in key), f"`{path}`", size
+        cursor = f"`{stream.cursor_field}`" if stream.cursor_field else "full refresh only"
+        yield (
+            f"[`{stream.name}`]({url})",
+            what,
+            ", ".join(f"`{name}`" for name in key),
+            f"`{path}`",
+            cursor,
+            _deletes(stream),
+        )
+
+
+def _deletes(stream: GraphStream) -> str:
+    """How a table learns that an object is there no longer."""
+    if not stream.cursor_field:
+        return "is missing from the next sync"
+    if stream.cursor_field == UPDATED_AT:
+        return f"has `{DELETED_AT}`"
+    if isinstance(stream, WindowStream):
+        return "nothing: a log"
+    if "deleted_date_time" in stream.get_json_schema()["properties"]:
+        return "has `deleted_date_time`"
+    return "is not told by Graph"
 
 
 def permissions() -> Iterator[tuple[str, ...]]:

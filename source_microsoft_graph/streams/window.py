@@ -12,17 +12,14 @@ from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.sync import as_text
 
-_WINDOW = timedelta(days=3)
-"""What Microsoft advises for large logs: each window takes a request of five in ten seconds, and what was read of one
-when a sync ends early is read again."""
-
-_KEPT = timedelta(days=30)
-"""Entra keeps logs no longer: https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
+_AGES = [timedelta(days=days) for days in (30, 14, 7, 3)]
+"""Where windows end, counted back from now. Entra keeps logs for 30 days, and each window costs a request of five that
+Graph allows in ten seconds: https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
 
 
 class WindowStream(GraphStream, ABC):
     """A log of the tenant's. An incremental read goes a few days at a time, so that a first one can be resumed: Graph's
-    own page tokens die, and a log of a large tenant takes hours at five requests in ten seconds.
+    own page tokens die, and a log of a large tenant takes hours.
 
     A window begins at its first moment and ends before its last, so that each row is in one alone. Rows turn up late,
     so a read begins some time before the end of the last one; see `lookback_window`.
@@ -40,17 +37,12 @@ class WindowStream(GraphStream, ABC):
         if not self.sync.client.date and (probe := self.probe(None)):
             self.sync.client.get(probe)
         now, start = self.sync.moment, self._start(position)
-        after = as_text(start) if start else None
-        until = max(start, now - _KEPT) if start else now - _KEPT
-        position = position or ""
-        while True:
-            end = as_text(min(until, now))
-            if after is None or after < end:
-                yield {"position": position, "after": after, "until": end}
-                position = end
-            if until >= now:
-                return
-            after, until = end, until + _WINDOW
+        after, position = as_text(start) if start else None, position or ""
+        for end in (*(now - age for age in _AGES), now):
+            until = as_text(end)
+            if after is None or after < until:
+                yield {"position": position, "after": after, "until": until}
+                after = position = until
 
     def _start(self, position: str | None) -> datetime | None:
         if position:
