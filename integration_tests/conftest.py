@@ -49,6 +49,18 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def tenant() -> Tenant:
+    """A tenant of one test's own, to be changed at will."""
+    return Tenant()
+
+
+@pytest.fixture
+def own_server(tenant: Tenant) -> Iterator[Server]:
+    with serve(tenant) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def config(server: Server) -> dict[str, Any]:
     return dict(server.config())

@@ -94,17 +94,6 @@ def held(tenant: Tenant, stream: Message) -> Rows:
     }
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
-@pytest.fixture
-def own_server(tenant: Tenant) -> Iterator[Server]:
-    with serve(tenant) as server:
-        yield server
-
-
 # One story for all streams: a first sync, an hour in which everything happens that can, a second sync, a quiet hour,
 # a third sync.
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +106,6 @@ def assert_is_the_tenant(output: Output, tenant: Tenant, streams: list[Message],
             not_listed = NOT_LISTED.get(name, set())
             if not_listed is not None:
                 assert (set(entity) & columns) - set(record) - not_listed == set(), name
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
-@pytest.fixture
-def own_server(tenant: Tenant) -> Iterator[Server]:
-    """A tenant of this test's own, to be changed at will."""
-    with serve(tenant) as server:
-        yield server
 
 
 def read(server: Server, streams: list[Message], *names: str, **config: Any) -> Output:
