@@ -97,9 +97,11 @@ def main() -> None:
         started = time.process_time()
         for line in sys.stdin:
             wanted = json.loads(line)
-            asked, meter.asked_of = meter.asked_of, Counter()
+            account = {f"asked of {service}": number for service, number in meter.asked_of.items()}
+            account["tenant's CPU s"] = time.process_time() - started
+            print(json.dumps(account), flush=True)
             change(tenant, **wanted)
-            print(json.dumps(asked), flush=True)
+            meter.asked_of, started = Counter(), time.process_time()
         account = {
             "requests": len(tenant.requests),
             "asked of Graph": meter.asked,
@@ -108,7 +110,7 @@ def main() -> None:
             "knowingly so": meter.defiant,
             "tenant's CPU s": time.process_time() - started,
         }
-        print(json.dumps({"account": account, "shortest": meter.shortest(), "asked of": meter.asked_of}))
+        print(json.dumps({"account": account, "shortest": meter.shortest()}))
 
 
 if __name__ == "__main__":
