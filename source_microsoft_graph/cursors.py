@@ -15,6 +15,7 @@ from base64 import urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -85,8 +86,10 @@ class OneCursor(StreamCursor):
     """One position for a whole stream. It moves along stretches, each from one position to the next; a stretch that is
     read before the one that leads to it waits for that."""
 
-    def __init__(self, asked: str) -> None:
+    def __init__(self, asked: str, *, of_time: bool = False) -> None:
+        """`of_time` says that positions are moments."""
         super().__init__(asked)
+        self._of_time = of_time
         self._position = ""
         self._ahead: dict[str, str] = {}
 
@@ -105,6 +108,8 @@ class OneCursor(StreamCursor):
     def _restore(self, since: Any) -> None:
         if not isinstance(since, str):
             raise TypeError
+        if self._of_time and since:
+            datetime.fromisoformat(since)
         self._position = since
 
     def _since(self) -> str:
@@ -138,8 +143,10 @@ class CursorOfEach(StreamCursor):
             self._positions = {owner: self._positions[owner] for owner in self._met if owner in self._positions}
 
     def _restore(self, since: Any) -> None:
+        for position in since:
+            datetime.fromisoformat(position)
         self._positions = {
-            owners[start : start + _DIGEST_LENGTH]: str(position)
+            owners[start : start + _DIGEST_LENGTH]: position
             for position, owners in since.items()
             for start in range(0, len(owners), _DIGEST_LENGTH)
         }

@@ -278,8 +278,12 @@ class OrderedMessages(ConcurrentMessageRepository):
     """Keeps a stream's last STATE before its COMPLETE.
 
     The CDK emits both from the main thread, the state through the queue and the status directly, so the status
-    would overtake. What the main thread emits goes out with the next `consume_queue` instead.
+    would overtake. What the main thread emits goes out with the next `consume_queue` instead. And it passes messages
+    through a common list, in which one thread can find another's and hand it over too late.
     """
+
+    def emit_message(self, message: AirbyteMessage) -> None:
+        self._put_on_queue(message)
 
     def _put_on_queue(self, message: AirbyteMessage) -> None:
         if threading.get_ident() == self._consumer_thread_id:

@@ -79,7 +79,11 @@ def test_a_state_is_small() -> None:
     assert len(json.dumps(cursor.state)) < 120_200
 
 
-@pytest.mark.parametrize("cursor", [OneCursor("asked"), CursorOfEach("asked", None)], ids=["one", "each"])
+@pytest.mark.parametrize(
+    "cursor",
+    [OneCursor("asked"), OneCursor("asked", of_time=True), CursorOfEach("asked", None)],
+    ids=["one", "one moment", "each"],
+)
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
@@ -96,6 +100,18 @@ def test_a_state_of_no_use_is_rejected(cursor: StreamCursor, state: dict[str, An
     """With the reason, and the cursor stays at the start."""
     with pytest.raises(Rejected, match=reason):
         cursor.resume(state)
+
+    assert cursor.since("owner") is None
+
+
+@pytest.mark.parametrize(
+    ("cursor", "since"),
+    [(OneCursor("asked", of_time=True), "yesterday"), (CursorOfEach("asked", None), {"yesterday": digest("owner")})],
+)
+def test_a_position_that_is_no_moment_is_rejected(cursor: StreamCursor, since: Any) -> None:
+    """Where positions are moments, what is none would fail the stream later."""
+    with pytest.raises(Rejected, match="it is malformed"):
+        cursor.resume({"version": 1, "asked": "asked", "since": since})
 
     assert cursor.since("owner") is None
 
