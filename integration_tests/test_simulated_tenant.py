@@ -738,6 +738,15 @@ def test_resource_units(throttled: Reader) -> None:
     throttled.tenant.advance(seconds=10)
     assert [throttled.get("/users?$select=id").status for _ in range(3501)].count(429) == 1
 
+def test_limits_that_last(throttled: Reader) -> None:
+    """Teams does not let its published pace, of one request a second for a chat, be kept up."""
+    path, statuses = filled_in(throttled.tenant, "/chats/{chat}/messages"), []
+    for _ in range(26):
+        statuses.append(throttled.get(path).status)
+        throttled.tenant.advance(seconds=1)
+    assert statuses == [200] * 25 + [429]
+
+
 
 def test_directory_gauges(throttled: Reader) -> None:
     """The directory tells what a request cost, from 80 % of its units on how much is used, and why it refuses."""

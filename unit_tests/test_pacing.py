@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 
 import pytest
 
@@ -174,14 +175,26 @@ def test_known_limits_are_kept_from_the_start(clock: Clock) -> None:
 
 
 def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
-    """Twenty chats are a second's worth, in one request or in several."""
-    assert times(Pacer(), clock, Service.CHATS, 20, 20) == [0.0, 1.05]
-    assert times(Pacer(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.05, 1.05]
+    """Twenty chats are all that may be asked for at once, in one request or in several."""
+    assert times(Pacer(), clock, Service.CHATS, 20, 20) == [0.0, 1.26]
+    assert times(Pacer(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.26, 1.26]
+
+
+@pytest.mark.parametrize(
+    ("service", "a_second"), [(Service.TEAMS, 60), (Service.CHATS, 20), (Service.CHAT_MESSAGES, 20)]
+)
+def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Service, a_second: int) -> None:
+    """Five sixths of what is published, however it is measured; and of one team, chat or user, too."""
+    passed = times(Pacer(), clock, service, *[1] * 100 * a_second)
+    for seconds in (1, 10, 60):
+        most = max(bisect_left(passed, start + seconds) - place for place, start in enumerate(passed))
+        assert most <= (a_second if seconds == 1 else a_second * (1 + seconds * 5 / 6))
+    assert service.value.between >= 6 / 5 / {60: 4, 20: 1}[a_second]
 
 
 def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:
     """A batch larger than the limit waits for an empty window instead of for ever."""
-    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.05, 2.1]
+    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 2.52]
 
 
 def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:

@@ -33,16 +33,21 @@ class Limit:
     retry_after: bool = True
 
 
+def _per_second(amount: int, per: str = "") -> tuple[Limit, Limit]:
+    """A limit of Teams' holds for a second, and five sixths of it for good. How that is measured is not documented."""
+    return Limit(amount, 1, per), Limit(amount * 25, 30, per)
+
+
 LIMITS: Mapping[str, tuple[Limit, ...]] = {
     "/users": (Limit(10, 60, when="signInActivity"),),
     "/applications": (Limit(150, 60, when="keyCredentials"),),
     "/servicePrincipals": (Limit(150, 60, when="keyCredentials"),),
-    "/users/{user}/chats": (Limit(20, 1), Limit(1, 1, per="user")),
-    "/chats/{chat}/messages": (Limit(20, 1), Limit(1, 1, per="chat")),
-    "/users/{user}/chats/getAllMessages": (Limit(200, 1),),
-    "/teams": (Limit(30, 1),),
-    "/teams/{team}/channels": (Limit(60, 1), Limit(4, 1, per="team")),
-    "/teams/{team}/members": (Limit(60, 1), Limit(4, 1, per="team")),
+    "/users/{user}/chats": (*_per_second(20), *_per_second(1, "user")),
+    "/chats/{chat}/messages": (*_per_second(20), *_per_second(1, "chat")),
+    "/users/{user}/chats/getAllMessages": _per_second(200),
+    "/teams": _per_second(30),
+    "/teams/{team}/channels": (*_per_second(60), *_per_second(4, "team")),
+    "/teams/{team}/members": (*_per_second(60), *_per_second(4, "team")),
     "audit": (Limit(5, 10),),
     "policies": (Limit(1, 1, retry_after=False),),
     "outlook": (Limit(10_000, 600, per="user"),),
