@@ -67,7 +67,8 @@ def mail(users: int) -> Work:
 
 
 def members(groups: int) -> Work:
-    return Work(["group_member"], {"users": min(groups, 3000), "groups": groups, "members_per_group": 10})
+    size = {"users": min(groups, 3000), "groups": groups, "members_per_group": 10, "service_principals": 0}
+    return Work(["group_member"], size)
 
 
 class Bench:

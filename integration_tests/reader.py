@@ -62,6 +62,15 @@ class Reader:
                 found += [item | {"user_id": user["id"]} for item in items]
         return found
 
+    def members(self) -> list[Entity]:
+        """The members of groups, the service principals among them found the other way round."""
+        found = self.below("group_id", "/groups", "/groups/{}/members")
+        return found + [
+            {"@odata.type": "#microsoft.graph.servicePrincipal", "id": group["member"], "group_id": group["id"]}
+            for group in self.below("member", "/servicePrincipals", "/servicePrincipals/{}/memberOf")
+            if group["@odata.type"] == "#microsoft.graph.group"
+        ]
+
     def stream(self, name: str) -> list[Entity]:
         per_user, per_group, per_team = (
             ("user_id", "/users"),
@@ -73,7 +82,7 @@ class Reader:
             "groups": lambda: self.items(f"/groups?$select={listable('group')}"),
             "applications": lambda: self.items(f"/applications?$select={listable('application')}"),
             "service_principals": lambda: self.items(f"/servicePrincipals?$select={listable('servicePrincipal')}"),
-            "group_member": lambda: self.below(*per_group, "/groups/{}/members"),
+            "group_member": self.members,
             "group_owner": lambda: self.below(*per_group, "/groups/{}/owners"),
             "teams": lambda: self.items(f"/groups?$filter={TEAMS}"),
             "channels": lambda: self.below(*per_team, "/teams/{}/channels"),

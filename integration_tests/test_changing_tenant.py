@@ -535,7 +535,9 @@ def test_members_of_groups(reader: Reader) -> None:
     group = tenant.directory.ids["group"][1]
     items, link = reader.round("/groups/delta")
     told = {item["id"]: item for item in items}[group]["members@delta"]
-    assert {member["id"] for member in told} == {member["id"] for member in reader.items(f"/groups/{group}/members")}
+    assert {member["id"] for member in told} == {
+        key["id"] for key, _ in tenant.rows("group_member") if key["group_id"] == group
+    }
     assert {member["@odata.type"] for member in told} > {"#microsoft.graph.user"}
     _, plain = reader.round("/groups/delta?$select=displayName")
     _, owners = reader.round("/groups/delta?$select=displayName,owners")

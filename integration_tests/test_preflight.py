@@ -60,6 +60,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """The permissions each stream needs of those the documentation asks for, its parents' included."""
 
+MORE = {"group_member": ("Application.Read.All",)}
+"""Permissions without which some of a stream's rows are left out."""
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +105,7 @@ def test_a_missing_permission_is_told(stream: str, missing: str) -> None:
     assert (verdict.word, verdict.permissions) == (("permission missing", (missing,)) if lacks else ("readable", ())), (
         verdict
     )
-    assert (missing in verdict.detail) == lacks
+    assert (missing in verdict.detail) == (lacks or missing in MORE.get(stream, ()))
 
 
 @pytest.mark.parametrize("missing", GRANTS)

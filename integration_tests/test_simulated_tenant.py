@@ -229,12 +229,42 @@ def test_basic_permissions_show_less(tenant: Tenant) -> None:
 def test_hidden_members(reader: Reader) -> None:
     """Members of a type the app may not read come with type and id, all else null."""
     group = reader.tenant.directory.ids["group"][1]
+    reader.tenant.traits.members_include_apps = True
     members = {member["@odata.type"]: member for member in reader.items(f"/groups/{group}/members")}
     kinds = ("user", "group", "device", "servicePrincipal", "orgContact")
     assert members.keys() == {f"#microsoft.graph.{kind}" for kind in kinds}
     shown = {name for name, value in members["#microsoft.graph.device"].items() if value is not None}
     assert shown == {"@odata.type", "id"}
     assert members["#microsoft.graph.servicePrincipal"]["displayName"]
+
+
+def test_apps_among_members(reader: Reader) -> None:
+    """v1.0 lists no service principals with a group, and with a service principal its groups and roles, as they are
+    after a change too."""
+    tenant = reader.tenant
+    groups, apps = tenant.directory.ids["group"], tenant.directory.ids["servicePrincipal"]
+    app = f"#microsoft.graph.servicePrincipal {apps[1]}"
+
+    def of(path: str) -> list[str]:
+        return [f"{item['@odata.type']} {item['id']}" for item in reader.items(path)]
+
+    assert app not in of(f"/groups/{groups[1]}/members")
+    assert f"#microsoft.graph.group {groups[1]}" in of(f"/servicePrincipals/{apps[1]}/memberOf")
+    assert "#microsoft.graph.directoryRole" in " ".join(of(f"/servicePrincipals/{apps[2]}/memberOf"))
+    tenant.delete("group_member", {"id": apps[1], "group_id": groups[1]})
+    tenant.add("group_member", group_id=groups[2], id=apps[1])
+    assert of(f"/servicePrincipals/{apps[1]}/memberOf") == [
+        f"#microsoft.graph.group {groups[number]}" for number in (2, 10)
+    ]
+    assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/memberOf").status == 403
+
+
+def test_top_of_outlook(reader: Reader) -> None:
+    """Whether $top bounds a page or the whole of a list is open to choice; a preference always means the page."""
+    path = f"/users/{user(reader.tenant)}/events"
+    assert [len(reader.items(f"{path}?$top=5")), len(reader.items(path, Prefer="odata.maxpagesize=5"))] == [12, 12]
+    reader.tenant.traits.outlook_top_is_a_total = True
+    assert [len(reader.items(f"{path}?$top=5")), len(reader.items(path, Prefer="odata.maxpagesize=5"))] == [5, 12]
 
 
 def test_team_members_by_group_permission() -> None:
@@ -708,6 +738,15 @@ def test_limits(throttled: Reader, path: str, allowed: int, retry_after: str | N
     assert (throttled.tenant.throttle.throttled, throttled.tenant.throttle.impatient) == (1, 0)
 
 
+def test_limits_that_last(throttled: Reader) -> None:
+    """Teams does not let its published pace, of one request a second for a chat, be kept up."""
+    path, statuses = filled_in(throttled.tenant, "/chats/{chat}/messages"), []
+    for _ in range(26):
+        statuses.append(throttled.get(path).status)
+        throttled.tenant.advance(seconds=1)
+    assert statuses == [200] * 25 + [429]
+
+
 def test_impatience(throttled: Reader) -> None:
     """A request that comes before Retry-After is over is counted, and counts against the limit."""
     for _ in range(6):
@@ -737,15 +776,6 @@ def test_resource_units(throttled: Reader) -> None:
     assert [throttled.get("/users").status for _ in range(1751)].count(429) == 1
     throttled.tenant.advance(seconds=10)
     assert [throttled.get("/users?$select=id").status for _ in range(3501)].count(429) == 1
-
-def test_limits_that_last(throttled: Reader) -> None:
-    """Teams does not let its published pace, of one request a second for a chat, be kept up."""
-    path, statuses = filled_in(throttled.tenant, "/chats/{chat}/messages"), []
-    for _ in range(26):
-        statuses.append(throttled.get(path).status)
-        throttled.tenant.advance(seconds=1)
-    assert statuses == [200] * 25 + [429]
-
 
 
 def test_directory_gauges(throttled: Reader) -> None:

@@ -132,6 +132,17 @@ def test_a_read_is_the_tenant_however_it_is_read(
     assert_is_the_tenant(output, tenant, streams)
 
 
+@pytest.mark.parametrize("trait", ["members_include_apps", "outlook_top_is_a_total"])
+def test_what_graphs_documents_leave_open_changes_nothing(
+    own_server: Server, tenant: Tenant, streams: list[Message], trait: str
+) -> None:
+    """Apps may be listed with a group's members or not, and Outlook may take $top for a page or for all."""
+    setattr(tenant.traits, trait, True)
+    chosen = [stream for stream in streams if stream["name"] in ("group_member", *FORMS)]
+
+    assert_is_the_tenant(read(own_server, chosen).succeeded(), tenant, chosen)
+
+
 def test_outlook_is_read_in_the_form_that_is_asked_for(
     own_server: Server, tenant: Tenant, streams: list[Message]
 ) -> None:

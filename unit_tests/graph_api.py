@@ -80,7 +80,8 @@ def a_token(roles: Sequence[str], serial: int = 1) -> str:
 
 
 class FakeGraph:
-    """A sign-in service and a Graph that know exactly what a test told them; anything else is an error."""
+    """A sign-in service and a Graph that know exactly what a test told them; anything else is an error. There are no
+    service principals unless a test has some: whatever reads the members of groups asks for them."""
 
     def __init__(self, mocker: requests_mock.Mocker) -> None:
         self._mocker = mocker
@@ -94,6 +95,7 @@ class FakeGraph:
         )
         mocker.post(f"{GRAPH}$batch", json=_run_batch)
         self.grants(*EVERY_PERMISSION)
+        self.lists("servicePrincipals", [])
 
     def grants(self, *roles: str) -> None:
         """Issue a new token each time one is asked for, with these application permissions."""

@@ -107,7 +107,7 @@ def test_next_pages_are_batched_again(graph: FakeGraph) -> None:
 
     assert members(read("group_member")) == [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")]
     assert [len(batch) for batch in graph.batches] == [3, 2]
-    assert len(graph.asked) == 1 + 3 + 2 + 1
+    assert len(graph.asked) == 1 + 3 + 2 + 1 + 1
 
 
 @pytest.mark.parametrize("batch_size", [1, MOST])

@@ -33,6 +33,70 @@ def test_every_page_of_parents_is_read(graph: FakeGraph) -> None:
     assert keys(read("group_member"), "group_id", "id") == [("g1", "m1"), ("g2", "m2"), ("g2", "m3")]
 
 
+def list_apps(graph: FakeGraph) -> None:
+    """Two apps, one of them a member of a role and two groups, of which Graph lists it for one at the most."""
+    graph.lists("groups", [{"id": "g1"}, {"id": "g2"}])
+    graph.lists("servicePrincipals", [{"id": "a"}], [], [{"id": "b"}])
+    graph.lists(
+        "servicePrincipals/a/memberOf",
+        [{"@odata.type": "#microsoft.graph.directoryRole", "id": "r"}],
+        [],
+        [{"@odata.type": "#microsoft.graph.group", "id": group} for group in ("g1", "g2")],
+    )
+    graph.lists("servicePrincipals/b/memberOf", [])
+    graph.lists("groups/g1/members", [{"@odata.type": "#microsoft.graph.user", "id": "m"}])
+
+
+def test_apps_are_members_too(graph: FakeGraph) -> None:
+    """v1.0 lists no service principal with a group, so they are found the other way round, by type and ids."""
+    list_apps(graph)
+    graph.lists("groups/g2/members", [])
+
+    output = read("group_member")
+
+    assert sorted(rows(output), key=lambda row: (row["id"], row["group_id"])) == [
+        {"id": "a", "odata_type": "#microsoft.graph.servicePrincipal", "group_id": "g1"},
+        {"id": "a", "odata_type": "#microsoft.graph.servicePrincipal", "group_id": "g2"},
+        {"id": "m", "odata_type": "#microsoft.graph.user", "group_id": "g1"},
+    ]
+    assert statuses(output, "group_member")[-1] == "COMPLETE"
+
+
+def test_an_app_that_is_listed_both_ways_is_one_row(graph: FakeGraph) -> None:
+    """Should Graph come to list service principals with a group, nothing is doubled."""
+    list_apps(graph)
+    graph.lists("groups/g2/members", [{"@odata.type": "#microsoft.graph.servicePrincipal", "id": "a"}])
+
+    assert keys(read("group_member"), "id", "group_id") == [("a", "g1"), ("a", "g2"), ("m", "g1")]
+
+
+def test_apps_that_may_not_be_read_are_told(graph: FakeGraph) -> None:
+    """Without a permission for apps the other members are whole, and a warning says what is missing."""
+    list_apps(graph)
+    graph.lists("groups/g2/members", [])
+    graph.grants("Group.Read.All")
+
+    output = read("group_member")
+
+    assert keys(output, "id", "group_id") == [("m", "g1")]
+    (warning,) = warnings(output)
+    assert warning.startswith("group_member: members that are apps are left out. Grant the")
+    assert "Application.Read.All" in warning
+    assert [url for url in graph.asked if url.startswith("servicePrincipals")] == []
+
+
+def test_apps_that_cannot_be_read_fail_the_stream(graph: FakeGraph) -> None:
+    """Granted and refused all the same, the members are not all there."""
+    list_apps(graph)
+    graph.lists("groups/g2/members", [])
+    graph.answers("servicePrincipals", an_error(403, "Authorization_RequestDenied"))
+
+    output = read("group_member", fails=True)
+
+    assert keys(output, "id", "group_id") == [("m", "g1")]
+    assert statuses(output, "group_member")[-1] == "INCOMPLETE"
+
+
 def test_teams_are_the_groups_graph_marks_as_such(graph: FakeGraph) -> None:
     """Children of teams list the filtered groups by their ids, and a team never set up is skipped and named."""
     graph.lists("groups", [{"id": "t1"}, {"id": "t2"}])
@@ -89,7 +153,7 @@ def test_a_user_without_mailbox_is_asked_for_contacts_once(graph: FakeGraph) -> 
     graph.answers("users/u/contacts", an_error(404, "MailboxNotEnabledForRESTAPI"))
 
     assert statuses(read("contacts"), "contacts")[-1] == "COMPLETE"
-    assert [url for url in graph.asked if url.startswith("users/u/")] == ["users/u/contacts?$top=999"]
+    assert [url for url in graph.asked if url.startswith("users/u/")] == ["users/u/contacts"]
 
 
 def list_drives(graph: FakeGraph) -> None:
@@ -103,10 +167,16 @@ def list_drives(graph: FakeGraph) -> None:
 
 
 def test_drives_are_the_union_of_their_owners(graph: FakeGraph) -> None:
-    """The root site's, every user's and every Microsoft 365 group's drives, each once; sites are not asked for."""
+    """The root site's, every user's and every Microsoft 365 group's drives, each once; sites are not asked for, which
+    is told."""
     list_drives(graph)
 
-    assert keys(read("drives"), "id") == [("documents",), ("onedrive",), ("root-library",), ("second",)]
+    output = read("drives")
+
+    assert keys(output, "id") == [("documents",), ("onedrive",), ("root-library",), ("second",)]
+    assert [warning.split(". ")[0] for warning in warnings(output)] == [
+        "drives: drives of sites without a group are left out"
+    ]
     assert not [url for url in graph.asked if url.startswith("sites")]
     assert "groups?$filter=groupTypes/any(c:c eq 'Unified')&$top=999&$select=id" in graph.asked
 
@@ -116,7 +186,10 @@ def test_drives_of_sites_where_the_app_may_list_sites(graph: FakeGraph) -> None:
     graph.grants(*EVERY_PERMISSION, "Sites.Read.All")
     list_drives(graph)
 
-    assert ("site-library",) in keys(read("drives"), "id")
+    output = read("drives")
+
+    assert ("site-library",) in keys(output, "id")
+    assert warnings(output) == []
 
 
 def test_drive_items_are_a_listing(graph: FakeGraph) -> None:

@@ -22,13 +22,16 @@ from source_microsoft_graph.sync import Sync
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
 
 VOCABULARY = {
+    "name",
     "parent_class",
     "path_template",
     "primary_key",
     "service",
     "permissions",
     "least_permission",
+    "more_permissions",
     "page_size",
+    "sized_by_preference",
     "query",
     "selects",
     "shared",

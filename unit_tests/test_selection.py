@@ -250,19 +250,30 @@ def test_outlook_is_told_how(
     """Preferences stand beside the usual one, in each part of a batch."""
     read_with(stream, **option)
 
-    collection = {"mail_messages": "messages", "calendar_events": "events", "contacts": "contacts"}[stream]
-    assert {header["Prefer"] for header in headers(wire, f"users/{A}/{collection}")} == {prefer}
+    collection, size = stream.rpartition("_")[2], 999 if stream == "contacts" else 100
+    told = {header["Prefer"] for header in headers(wire, f"users/{A}/{collection}")}
+    assert told == {f"{prefer}, odata.maxpagesize={size}"}
 
 
 def test_preferences_go_with_every_page(graph: FakeGraph, wire: requests_mock.Mocker) -> None:
-    """IDs of one kind on the first page and of another on the second would never meet again."""
+    """IDs of one kind on the first page and of another on the second would never meet again, and a link does not carry
+    the size of a page."""
     graph.lists("users", PEOPLE[:1])
     graph.lists(f"users/{A}/messages", [{"id": "1"}], [{"id": "2"}])
 
     read_with("mail_messages")
 
     sent = headers(wire, f"users/{A}/messages")
-    assert [header["Prefer"] for header in sent] == ['include-unknown-enum-members, IdType="ImmutableId"'] * 2
+    prefer = 'include-unknown-enum-members, IdType="ImmutableId", odata.maxpagesize=100'
+    assert [header["Prefer"] for header in sent] == [prefer] * 2
+
+
+@pytest.mark.parametrize("stream", ["mail_messages", "calendar_events", "contacts"])
+def test_outlook_is_not_told_how_many_rows_are_wanted(people: FakeGraph, stream: str) -> None:
+    """Whether `$top` bounds a page or the whole list is documented for messages alone."""
+    read_with(stream, page_size=100)
+
+    assert [url for url in people.asked if "top" in url.partition("?")[2] and url.startswith("users/")] == []
 
 
 def test_nobody_else_gets_outlooks_preferences(people: FakeGraph, wire: requests_mock.Mocker) -> None:
@@ -308,7 +319,7 @@ def test_contacts_have_no_body(people: FakeGraph) -> None:
     """Nothing of theirs changes."""
     read_with("contacts", message_body="none")
 
-    assert f"users/{A}/contacts?$top=999" in people.asked
+    assert f"users/{A}/contacts" in people.asked
 
 
 def columns_of(stream: str, **config: Any) -> set[str]:

@@ -77,6 +77,7 @@ VISIBLE_BY: Mapping[str, tuple[str, ...]] = {
     "device": words("Device.Read.All" + WRITERS),
     "servicePrincipal": APPLICATION_READ,
     "orgContact": words("OrgContact.Read.All" + WRITERS),
+    "directoryRole": ROLE_READ,
 }
 
 Reference = tuple[str, int]
@@ -167,6 +168,17 @@ class Directory:
         kind = ("servicePrincipal", "group")[role % 2]
         others = [(kind, role % self.count(kind))] if role and self.count(kind) else []
         return self._by_now("role_members", role, [*sorted(users), *others])
+
+    def groups_of_app(self, app: int) -> list[Reference]:
+        """The groups and roles that a service principal is a member of."""
+        member, groups = ("servicePrincipal", app), range(app, self.count("group"), self.count("servicePrincipal"))
+        found = {group for group in groups if group % 3 == 1}
+        for (relation, group), changed in self.related.items():
+            if relation == "members" and member in changed:
+                (found.add if changed[member] else found.discard)(group)
+        roles = [role for role in range(self.count("directoryRole")) if member in self.role_members(role)]
+        there = [("group", group) for group in sorted(found) if self.exists("group", group)]
+        return [*there, *(("directoryRole", role) for role in roles if self.exists("directoryRole", role))]
 
     def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
         """Those who were there first and those who came, without those who left or are gone from the directory."""
@@ -356,6 +368,14 @@ def _related(relation: str, parent: str) -> Callable[[Call], Rows]:
     return rows
 
 
+def _members(call: Call) -> Rows:
+    """v1.0 leaves service principals out: https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10"""
+    rows = _related("members", "group")(call)
+    if call.tenant.traits.members_include_apps:
+        return rows
+    return rows.over([member for member in rows.ascending if member[0] != "servicePrincipal"])
+
+
 class Tracked(Feed):
     """The changes of a kind of object. With $select only those of selected properties or relations count.
 
@@ -492,9 +512,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     PAGED(
         "/groups/{group}/members", permissions=(*GROUP_READ, "GroupMember.ReadBasic.All", "Group.ReadBasic.All"),
-        rows=_related("members", "group"), options=RELATION_OPTIONS,
+        rows=_members, options=RELATION_OPTIONS,
     ),
     PAGED("/groups/{group}/owners", permissions=GROUP_READ, rows=_related("owners", "group"), options=RELATION_OPTIONS),
+    PAGED(
+        "/servicePrincipals/{app}/memberOf", permissions=APPLICATION_READ, rows=_related("groups_of_app", "app"),
+        options=RELATION_OPTIONS,
+    ),
     ROLES_LISTED("/directoryRoles", type="directoryRole", rows=_every("directoryRole")),
     ROLES_LISTED("/directoryRoleTemplates", type="directoryRoleTemplate", rows=_every("directoryRoleTemplate")),
     ROLES_LISTED("/directoryRoles/{role}/members", rows=_related("role_members", "role")),

@@ -73,7 +73,8 @@ def page(call: Call, listing: Listing, rows: Rows, here: Place, size: int, show:
     count, following = portion(call, listing, here, total, size)
     items = [show(item) for item in rows.page(here.at, count)]
     reached = here.at + len(items)
-    if reached >= total:
+    bounded = listing.paging.by_preference and "$top" in call.options and call.tenant.traits.outlook_top_is_a_total
+    if reached >= total or bounded:
         return Page(items, total)
     there = Place(reached, following, here.page + 1)
     return Page(items, total, next_link=link(call, listing, listing.page_token, there))

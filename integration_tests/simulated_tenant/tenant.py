@@ -107,6 +107,7 @@ class Size:
 class Traits:
     """What a tenant is like, for better or worse.
 
+    Whether Outlook takes $top for the size of a page or for all that is wanted is told differently by its clients.
     In what words SharePoint would refuse a timestamp for a token, and Outlook a filter on contacts, is not on record.
     """
 
@@ -127,6 +128,8 @@ class Traits:
     retried_pages_spoil_tokens: bool = False
     newer_sharepoint_refusal: bool = False
     group_read_lists_team_members: bool = True
+    members_include_apps: bool = False
+    outlook_top_is_a_total: bool = False
 
 
 class Tenant:
@@ -261,6 +264,7 @@ class Tenant:
         finders: Mapping[str, Callable[[str], Any]] = {
             "user": lambda text: self.directory.find("user", text),
             "group": lambda text: self.directory.find("group", text),
+            "app": lambda text: self.directory.find("servicePrincipal", text),
             "role": lambda text: self.directory.find("directoryRole", text),
             "team": self._team,
             "chat": self.teams.find_chat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from .directory import APPLICATION_READ, Reference
 from .files import SITES_READ
 from .shapes import Entity
 
@@ -34,6 +35,24 @@ def _related(kind: str, key: str, relation: str) -> Callable[[Tenant], Branches]
             yield {key: directory.ids[kind][number]}, (directory.visible(member, tenant.grants) for member in members)
 
     return branches
+
+
+def _group_members(tenant: Tenant) -> Branches:
+    """Of service principals only that they are members, and not even that without a permission to read them."""
+    directory = tenant.directory
+    may = tenant.traits.members_include_apps or not tenant.grants.isdisjoint(APPLICATION_READ)
+    for group in directory.numbers("group"):
+        yield (
+            {"group_id": directory.ids["group"][group]},
+            (_member(tenant, member) for member in directory.members(group) if may or member[0] != "servicePrincipal"),
+        )
+
+
+def _member(tenant: Tenant, member: Reference) -> Entity:
+    shown = tenant.directory.visible(member, tenant.grants)
+    if member[0] == "servicePrincipal" and not tenant.traits.members_include_apps:
+        return {name: shown[name] for name in ("@odata.type", "id")}
+    return shown
 
 
 def _teams(tenant: Tenant) -> Iterable[Entity]:
@@ -102,7 +121,7 @@ STREAMS: Mapping[str, Callable[..., Branches]] = {
     "applications": _whole(lambda tenant: tenant.directory.with_keys("application")),
     "service_principals": _whole(lambda tenant: tenant.directory.with_keys("servicePrincipal")),
     "groups": _whole(lambda tenant: tenant.directory.every("group")),
-    "group_member": _related("group", "group_id", "members"),
+    "group_member": _group_members,
     "group_owner": _related("group", "group_id", "owners"),
     "teams": _whole(_teams),
     "channels": _per_team("channels"),

@@ -67,6 +67,9 @@ class GraphStream(HttpStream, ABC):
     least_permission: ClassVar[str | None] = None
     """The least permission that suffices, where the documented one brings more data or more streams."""
 
+    more_permissions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Rows that take more than these, and the permissions, any of which suffices, without which they are left out."""
+
     probe_path: ClassVar[str | None] = None
     """What tells whether Graph serves this stream, where its own path would not do without an id."""
 
@@ -74,6 +77,9 @@ class GraphStream(HttpStream, ABC):
 
     page_size: int | None = 999
     """The most rows Graph serves in a page; None where it refuses `$top`."""
+
+    sized_by_preference: ClassVar[bool] = False
+    """Whether the size of a page is asked for in a preference, because `$top` may bound the whole listing instead."""
 
     query: ClassVar[Mapping[str, str]] = {}
     """Fixed OData options."""
@@ -142,6 +148,11 @@ class GraphStream(HttpStream, ABC):
             for permission, least in parent.lacking(roles).items():
                 lacking[permission] |= least
         return dict(sorted(lacking.items()))
+
+    def left_out(self, roles: frozenset[str]) -> dict[str, str]:
+        """The rows that these permissions do not reach, each with one to grant."""
+        needed = self.more_permissions.items()
+        return {what: permissions[0] for what, permissions in needed if roles.isdisjoint(permissions)}
 
     @property
     def permission_words(self) -> str:
@@ -214,6 +225,9 @@ class GraphStream(HttpStream, ABC):
         their keys and nothing else. Raises `StreamRefused` where the cloud does not have what they would list."""
         if not self.in_cloud:
             raise StreamRefused(f"{self.name}: {NOT_IN_CLOUD}")
+        for what, permission in self.left_out(self.sync.auth.roles).items():
+            grant = self.sync.config.credentials.grant(permission)
+            self.logger.warning(f"{self.name}: {what} are left out. {grant}")
         if not self.of_one_object:
             yield {}
             return
@@ -360,7 +374,11 @@ class GraphStream(HttpStream, ABC):
 
     def headers_of(self, listing: Listing) -> Mapping[str, str]:
         """What the requests of this listing carry beside the usual headers."""
-        return self.headers
+        if not self.sized_by_preference or listing.page_size is None:
+            return self.headers
+        # A link carries the options of the first page, and no preference.
+        prefer = filter(None, (self.headers.get("Prefer"), f"odata.maxpagesize={listing.page_size}"))
+        return {**self.headers, "Prefer": ", ".join(prefer)}
 
     def service_of(self, listing: Listing) -> Service:
         """Whose limits this listing counts against."""
@@ -368,7 +386,7 @@ class GraphStream(HttpStream, ABC):
 
     def first_page(self, listing: Listing) -> str:
         options = {**listing.query, **self.changes(listing)}
-        if listing.page_size is not None:
+        if listing.page_size is not None and not self.sized_by_preference:
             options["$top"] = str(listing.page_size)
         if listing.select:
             options["$select"] = ",".join(listing.select)

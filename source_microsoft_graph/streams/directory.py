@@ -7,11 +7,11 @@ from typing import Any
 
 import requests
 
-from source_microsoft_graph.cursors import digest
+from source_microsoft_graph.cursors import Progress, digest
 from source_microsoft_graph.errors import StreamRefused
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.records import camel_case
-from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.base import GraphStream, Slice
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.streams.listing import Listing
@@ -22,6 +22,8 @@ _NAMED_AT_ONCE = 10
 _INCLUDED = "include_users"
 
 _SIGN_IN_ACTIVITY = "signInActivity"
+
+_APP, _GROUP = "#microsoft.graph.servicePrincipal", "#microsoft.graph.group"
 
 _GROUPS_PERMISSIONS = (
     "Group.Read.All",
@@ -179,6 +181,17 @@ class Microsoft365Groups(Groups):
     query = {"$filter": "groupTypes/any(c:c eq 'Unified')"}
 
 
+class GroupsOfApps(ChildStream):
+    """Every group and role of a service principal, which groups do not list as a member: https://learn.microsoft.com/graph/api/serviceprincipal-list-memberof"""
+
+    name = "group_member"
+    parent_class = ServicePrincipals
+    path_template = "servicePrincipals/{member_id}/memberOf"
+    primary_key = ["id", "member_id"]
+    service = Service.DIRECTORY
+    permissions = ServicePrincipals.permissions
+
+
 class GroupMember(ChildStream):
     """One row per group and direct member of any type: https://learn.microsoft.com/graph/api/group-list-members"""
 
@@ -188,6 +201,28 @@ class GroupMember(ChildStream):
     service = Service.DIRECTORY
     permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All", "GroupMember.ReadBasic.All")
     least_permission = "GroupMember.Read.All"
+    more_permissions = {"members that are apps": GroupsOfApps.permissions}
+
+    # Of a group's members v1.0 does not list the service principals, but of a service principal the groups:
+    # https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10
+    def slices(self, progress: Progress | None) -> Iterator[Slice]:
+        yield from super().slices(progress)
+        if not self.left_out(self.sync.auth.roles):
+            yield from GroupsOfApps(self.sync).slices(progress)
+
+    # Whoever is listed both ways, should Graph come to list them, is one row.
+    def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
+        of_groups = "group_id" in stream_slice
+        rows = super().records(stream_slice, progress) if of_groups else self._apps(stream_slice)
+        for row in rows:
+            is_app = row.get("odata_type") == _APP
+            if not is_app or self.sync.sightings(GroupsOfApps).add(f"{row['group_id']} {row['id']}"):
+                yield row
+
+    def _apps(self, stream_slice: Slice) -> Iterator[dict[str, Any]]:
+        for group in GroupsOfApps(self.sync).records(stream_slice, None):
+            if group["odata_type"] == _GROUP:
+                yield {"odata_type": _APP, "id": group["member_id"], "group_id": group["id"]}
 
 
 class GroupOwner(ChildStream):

@@ -32,6 +32,7 @@ class Drives(GraphStream):
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     batch_size = MOST
+    more_permissions = {"drives of sites without a group": Sites.permissions}
     shared = True
     probe_path = "drives"
 
@@ -46,8 +47,7 @@ class Drives(GraphStream):
 
     def parent_streams(self) -> Iterable[GraphStream]:
         parents = [parent(self.sync, keys_only=True) for parent in (Accounts, Microsoft365Groups, Sites)]
-        # Listing sites takes a permission the other streams do without, so it is optional.
-        return parents if self.sync.auth.roles.intersection(Sites.permissions) else parents[:-1]
+        return parents[:-1] if self.left_out(self.sync.auth.roles) else parents
 
 
 class DriveItems(ChildStream):

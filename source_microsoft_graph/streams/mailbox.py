@@ -23,6 +23,9 @@ class MailboxStream(ChildStream, ABC):
     service = Service.OUTLOOK
     cursor_field = "last_modified_date_time"
     changed_since = {"$filter": "lastModifiedDateTime ge {since}"}
+    # Only for messages is it documented that $top is the size of a page:
+    # https://learn.microsoft.com/graph/api/user-list-messages#optional-query-parameters
+    sized_by_preference = True
 
     # Outlook is told in preferences which IDs and which bodies it is to give, on every page:
     # https://learn.microsoft.com/graph/outlook-immutable-id
