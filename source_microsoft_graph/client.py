@@ -6,6 +6,7 @@ counts being throttled against the same attempts as failing, and sees one answer
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -40,6 +41,8 @@ from source_microsoft_graph.errors import (
 )
 from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, Pacer, Service, backoff
 
+_logger = logging.getLogger("airbyte")
+
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds of silence while reading, before a request counts as failed."""
 
@@ -47,6 +50,10 @@ _VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
 _HEAVY = 4 * 1024 * 1024
 """Bytes of a batch's answer from which on fewer pages are asked for together."""
+
+_OF_EACH_PART = {401, 408, 409, 429}
+"""Refusals of a batch that would be those of each request in it. Any other says nothing about what was asked for: that
+no object is there, for one, where the cloud has no batches."""
 
 _PART_HEADERS = {
     "Accept": "application/json",
@@ -92,13 +99,19 @@ class Together:
     the rest of the sync when the answers prove heavy, and grows while they are light."""
 
     most: int
+    bound: int = MOST
 
     def learn(self, pages: int, size: int) -> None:
         """From an answer of so many pages and bytes."""
         if size > _HEAVY:
             self.most = max(1, min(self.most, pages // 2))
         elif pages == self.most > 1 and 2 * size < _HEAVY:
-            self.most = min(2 * pages, MOST)
+            self.most = min(2 * pages, self.bound)
+
+    def refused(self, pages: int) -> None:
+        """So many are too many for Graph; one alone goes without a batch."""
+        self.bound = min(self.bound, pages // 2)
+        self.most = min(self.most, self.bound)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,6 +177,10 @@ class GraphClient:
                 request, size, parts = self._send(trials)
                 if is_lazy:
                     place.close()
+                if not parts:
+                    together.refused(len(trials))
+                    waiting += trials
+                    continue
                 together.learn(len(parts), size)
                 # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
                 for trial in trials:
@@ -233,13 +250,17 @@ class GraphClient:
             raise type(self._failure)(str(self._failure))
 
     def _send(self, trials: Sequence[_Trial]) -> tuple[requests.PreparedRequest, int, deque[requests.Response]]:
-        """One request for all of them: what was sent, how many bytes came back, and each one's own answer."""
+        """One request for all of them: what was sent, how many bytes came back, and each one's own answer; none where
+        Graph does not take them together."""
         urls = [trial.ask.url for trial in trials]
         if len(urls) == 1:
             request, size, response = self._exchange(requests.Request("GET", urls[0], _headers_of(trials[0].ask)))
             return request, size, deque([response])
         envelope = batch_of([_relative(url) for url in urls], [_headers_of(trial.ask) for trial in trials])
         request, size, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
+        if 300 <= response.status_code < 500 and response.status_code not in _OF_EACH_PART:
+            _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {describe(response)}")
+            return request, size, deque()
         return request, size, deque(parts_of(response, urls))
 
     def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, int, requests.Response]:

@@ -125,6 +125,17 @@ class FakeGraph:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
 
+    def takes_batches_of(self, most: int, refusal: Answer) -> None:
+        """Refuse larger batches with this error."""
+
+        def run(request: Any, context: Any) -> Any:
+            if len(request.json()["requests"]) <= most:
+                return _run_batch(request, context)
+            context.status_code = refusal["status_code"]
+            return refusal["json"]
+
+        self._mocker.post(f"{GRAPH}$batch", json=run)
+
     @property
     def asked(self) -> list[str]:
         """What Graph was asked, below the version and decoded, in order; the parts of a batch one by one."""

@@ -200,6 +200,25 @@ def test_a_foreign_link_costs_one_listing(graph: FakeGraph) -> None:
     assert not [url for url in graph.asked if "evil" in url]
 
 
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 405, 413])
+@pytest.mark.parametrize(("most", "sizes"), [(0, [20, 10, 5, 2]), (5, [20, 10, 5, 5, 5, 5]), (19, [20, 10, 10])])
+def test_batches_that_are_refused_are_done_without(graph: FakeGraph, status: int, most: int, sizes: list[int]) -> None:
+    """What a batch as a whole is refused for is no object's: fewer go together from then on, in the end each by
+    itself, and no row is lost."""
+    list_groups(graph, *GROUPS[:20])
+    for group in GROUPS[:20]:
+        graph.lists(f"groups/{group}/members", [{"id": "m"}])
+    graph.takes_batches_of(most, an_error(status, "NotFound"))
+
+    output = read("group_member")
+
+    assert members(output) == [(group, "m") for group in GROUPS[:20]]
+    assert [len(batch) for batch in graph.batches] == sizes
+    assert [warning.split(" together")[0] for warning in warnings(output)] == [
+        f"Graph refused {size} requests" for size in dict.fromkeys(sizes) if size > most
+    ]
+
+
 def test_a_heavy_answer_halves_what_is_asked_together(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker holds the whole answer, so when the pages are heavy fewer of them are asked for at once."""
     monkeypatch.setattr("source_microsoft_graph.client._HEAVY", 100)
