@@ -2,7 +2,7 @@
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
 tenant as a line of JSON. For each line it is given, the names of streams and every how manieth object of them is to
-change, it prints what was asked of it up to then and counts anew; when its input ends it prints what it has counted.
+change, it lets them, counts anew, and prints what was asked of it up to then; when its input ends it prints what it has counted.
 Nobody in it lacks a mailbox or a OneDrive, and no page is empty.
 """
 
@@ -99,9 +99,10 @@ def main() -> None:
             wanted = json.loads(line)
             account = {f"asked of {service}": number for service, number in meter.asked_of.items()}
             account["tenant's CPU s"] = time.process_time() - started
-            print(json.dumps(account), flush=True)
             change(tenant, **wanted)
             meter.asked_of, started = Counter(), time.process_time()
+            # The next read begins when this line is there.
+            print(json.dumps(account), flush=True)
         account = {
             "requests": len(tenant.requests),
             "asked of Graph": meter.asked,
