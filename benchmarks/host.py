@@ -2,7 +2,7 @@
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
 tenant as a line of JSON. For each line it is given, the names of streams and every how manieth object of them is to
-change, it lets them, counts anew, and prints what was asked of it up to then; when its input ends it prints what it has counted.
+change, it changes them and prints what was asked of it before; when its input ends it prints what it has counted since.
 Nobody in it lacks a mailbox or a OneDrive, and no page is empty.
 """
 
