@@ -60,6 +60,7 @@ class Reading:
     def __init__(self, streams: Iterable[str], folder: Path) -> None:
         self.streams = {name: StreamSoFar(name) for name in streams}
         self.errors: list[str] = []
+        self.warnings: dict[str, None] = {}
         self.last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self.started_at = self.last_record_at = time.monotonic()
         self._folder = folder
@@ -110,8 +111,8 @@ class Reading:
                 self.errors.append(text)
             case {"type": "TRACE", "trace": {"error": {"message": text}}} if not self.errors:
                 self.errors.append(text)
-            case {"type": "LOG", "log": {"message": text}}:
-                self._take_log(text)
+            case {"type": "LOG", "log": {"level": level, "message": text}}:
+                self._take_log(level, text)
 
     def _take_status(self, stream: StreamSoFar, told: dict[str, Any]) -> None:
         """RUNNING comes with a reason while the stream waits until Graph may be asked again."""
@@ -126,8 +127,11 @@ class Reading:
             case {"status": "COMPLETE" | "INCOMPLETE"}:
                 stream.ended_at = time.monotonic()
 
-    def _take_log(self, text: str) -> None:
+    def _take_log(self, level: str, text: str) -> None:
+        """What was skipped is counted, and whatever else is warned of is kept."""
         if found := _SKIPPED_IN_ALL.fullmatch(text):
             self.streams[found[1]].reasons[found[3]] += int(found[2])
         elif (found := _SKIPPED.match(text)) and found[1] in self.streams:
             self.streams[found[1]].named += 1
+        elif level == "WARN":
+            self.warnings[text] = None

@@ -54,6 +54,10 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
         filled = database.filled()
     screen.account(list(reading.streams.values()))
     screen.say(f"\n{reading.records:,} records read in {seconds:.1f} s, loaded in {reading.seconds - seconds:.1f} s.")
+    if reading.warnings:
+        screen.say("\nWarnings:", "bold yellow")
+        for line in reading.warnings:
+            screen.say(f"  {line}")
     if code:
         screen.say("\nWhat failed:", "bold red")
         for line in reading.errors or reading.last_words or ["The connector ended without a word."]:

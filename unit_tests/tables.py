@@ -69,7 +69,7 @@ def _deletes(stream: GraphStream) -> str:
         return "nothing: a log"
     if "deleted_date_time" in stream.get_json_schema()["properties"]:
         return "has `deleted_date_time`"
-    return "is not told by Graph"
+    return "stays until the next full refresh"
 
 
 def permissions() -> Iterator[tuple[str, ...]]:

@@ -52,8 +52,8 @@ def a_state(stream: str, **state: Any) -> dict[str, Any]:
     return {"type": "STATE", "state": told}
 
 
-def a_log(message: str) -> dict[str, Any]:
-    return {"type": "LOG", "log": {"level": "WARN", "message": message}}
+def a_log(message: str, level: str = "WARN") -> dict[str, Any]:
+    return {"type": "LOG", "log": {"level": level, "message": message}}
 
 
 def an_error(message: str, stream: str | None = None) -> dict[str, Any]:
@@ -325,6 +325,17 @@ def test_skipped_objects_are_counted_by_reason(run: Run) -> None:
     run([a_stream("users")], *told, a_status("users", "COMPLETE"))
     assert "30  No mailbox." in run.text
     assert run.rows("select skipped from sync.streams") == [(30,)]
+
+
+def test_a_warning_is_shown_once(run: Run) -> None:
+    """What the connector warns of is not lost with its log; what was skipped stands in the table."""
+    skipped = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 1 skipped in all. No mailbox.")]
+    warning = a_log("drives: drives of sites are left out. Grant something.")
+    run([a_stream("users")], a_log("Reading.", "INFO"), *skipped, warning, warning, a_status("users", "COMPLETE"))
+    assert "\nWarnings:\n  drives: drives of sites are left out. Grant something.\n" in run.text
+    assert run.text.count("left out") == 1
+    run([a_stream("users")], *skipped, a_status("users", "COMPLETE"))
+    assert "Warnings" not in run.text
 
 
 def test_it_fits_eighty_columns(run: Run) -> None:
