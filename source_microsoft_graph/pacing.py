@@ -32,14 +32,18 @@ _MOMENT = 1e-6
 _SLOWER, _FASTER = 0.8, 1.1
 """What becomes of a pace that was found too high, and of one that was kept for a whole window."""
 
+_LEAST_SHARE = 0.1
+"""How little of a published limit is made do with: others may share it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most so many requests in any so many seconds, and so many seconds between two for one object.
 
     Where the limit grows with the tenant's users or licences, which an app is not told, `requests` is what the
-    smallest tenant gets: no pace is kept until Graph refuses, and never a slower one. `per_object` says that a refusal
-    concerns one mailbox and not the service.
+    smallest tenant gets: no pace is kept until Graph refuses, and never a slower one. Any other limit is kept from the
+    start, and less than it allows after a refusal, for others may share it. `per_object` says that a refusal concerns
+    one mailbox and not the service.
     """
 
     name: str
@@ -90,14 +94,18 @@ class _Meter:
 
     def opens_at(self, now: float, requests: int) -> float:
         """When this many requests may be sent, if nothing else is sent before."""
-        while self.sent and self.sent[0][0] <= now - self.window:
+        while self.sent and self._counts_until(*self.sent[0]) <= now:
             self.total -= self.sent.popleft()[1]
         at, total = max(now, self.resume_at), self.total
         for sent_at, number in self.sent:
             if self.pace is None or total + requests <= self.pace:
                 break
-            at, total = max(at, sent_at + self.window), total - number
+            at, total = max(at, self._counts_until(sent_at, number)), total - number
         return at
+
+    def _counts_until(self, sent_at: float, number: int) -> float:
+        """What was more than a window allows, such as a large batch, fills several."""
+        return sent_at + self.window * max(1.0, number / self.pace if self.pace else 0.0)
 
     def take(self, now: float, requests: int) -> None:
         self.sent.append((now, requests))
@@ -162,16 +170,18 @@ class Pacer:
 
     def _slow_down(self, service: Service, meter: _Meter) -> None:
         """Once a window: refusals come in crowds, for all that was under way."""
-        now = self.now()
-        if service.value.grows and now - meter.changed_at > meter.window:
-            meter.pace = max(service.value.requests, _SLOWER * (meter.pace or meter.total))
+        now, limit = self.now(), service.value
+        if now - meter.changed_at > meter.window:
+            least = limit.requests * (1 if limit.grows else _LEAST_SHARE)
+            meter.pace = max(least, _SLOWER * (meter.pace or meter.total))
             meter.changed_at = now
 
     def _speed_up(self, service: Service, meter: _Meter) -> None:
-        """A pace that was found, and kept for a window without a refusal, is tried a little faster."""
-        now = self.now()
-        if service.value.grows and meter.pace is not None and now - meter.changed_at > meter.window:
-            meter.pace *= _FASTER
+        """A pace that was found, and kept for a window without a refusal, is tried a little faster, if Graph may allow
+        that at all."""
+        now, most = self.now(), float("inf") if service.value.grows else service.value.requests
+        if meter.pace is not None and meter.pace < most and now - meter.changed_at > meter.window:
+            meter.pace = min(most, _FASTER * meter.pace)
             meter.changed_at = now
 
     def stop(self) -> None:

@@ -193,8 +193,8 @@ def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Servi
 
 
 def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:
-    """A batch larger than the limit waits for an empty window instead of for ever."""
-    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 2.52]
+    """A batch larger than the limit waits for an empty window instead of for ever, and fills more than one."""
+    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 3.15]
 
 
 def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
@@ -210,10 +210,35 @@ def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
     assert times(small, clock, Service.DIRECTORY, 1_000, 166, 1) == [3.0, 3.0, 13.5]
 
 
+def test_a_limit_that_is_shared_is_found_out(clock: Clock) -> None:
+    """Refused though it kept to what is published, a sync leaves room for whoever else asks, and comes back to that
+    pace and no higher one once it is refused no longer."""
+    pacer = Pacer()
+    times(pacer, clock, Service.CHATS, 20)
+    pacer.pause(Service.CHATS, 1)
+
+    assert times(pacer, clock, Service.CHATS, 20, 20) == [1.58, 3.01]
+    for _ in range(10):
+        clock.time += 60
+        times(pacer, clock, Service.CHATS, 1)
+    clock.time += 60
+    assert times(pacer, clock, Service.CHATS, 20, 1) == [0.0, 1.26]
+
+
+def test_a_service_that_always_refuses_is_still_asked(clock: Clock) -> None:
+    """However often Graph refuses, a tenth of what is published is left."""
+    pacer = Pacer()
+    for _ in range(100):
+        pacer.pause(Service.REPORTS, 1)
+        clock.time += 11
+
+    assert times(pacer, clock, Service.REPORTS, 1, 1) == [0.0, 19.09]
+
+
 def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
     """All that was under way is refused together; that is one finding, not twenty."""
     pacer = Pacer()
-    times(pacer, clock, Service.DIRECTORY, 10_000)
+    times(pacer, clock, Service.DIRECTORY, *[1_000] * 10)
     for _ in range(20):
         pacer.pause(Service.DIRECTORY, 1)
 
@@ -224,7 +249,7 @@ def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
 def test_a_pace_that_was_kept_is_tried_faster(clock: Clock) -> None:
     """A window without a refusal allows a tenth more."""
     pacer = Pacer()
-    times(pacer, clock, Service.DIRECTORY, 10_000)
+    times(pacer, clock, Service.DIRECTORY, *[1_000] * 10)
     pacer.pause(Service.DIRECTORY, 1)
     clock.time += 11
 
