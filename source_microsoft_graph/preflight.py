@@ -133,9 +133,9 @@ class Preflight:
         return Verdict(stream.name, Lack.PERMISSION, stream.permission_words, response, stream.permissions[:1])
 
     def _readable(self, stream: GraphStream) -> Verdict:
-        by = [permission for permission in stream.permissions if permission in self._roles][:1]
+        by = next((permission for permission in stream.permissions if permission in self._roles), "")
         left_out = stream.left_out(self._roles) if by else {}
-        return Verdict(stream.name, None, "; ".join([*by, *(f"{what} take {it}" for what, it in left_out.items())]))
+        return Verdict(stream.name, None, "; ".join([by, *(f"{what} take {it}" for what, it in left_out.items())]))
 
 
 def _parents(stream: GraphStream) -> list[type]:

@@ -171,14 +171,11 @@ class Directory:
 
     def groups_of_app(self, app: int) -> list[Reference]:
         """The groups and roles that a service principal is a member of."""
-        member, groups = ("servicePrincipal", app), range(app, self.count("group"), self.count("servicePrincipal"))
-        found = {group for group in groups if group % 3 == 1}
-        for (relation, group), changed in self.related.items():
-            if relation == "members" and member in changed:
-                (found.add if changed[member] else found.discard)(group)
-        roles = [role for role in range(self.count("directoryRole")) if member in self.role_members(role)]
-        there = [("group", group) for group in sorted(found) if self.exists("group", group)]
-        return [*there, *(("directoryRole", role) for role in roles if self.exists("directoryRole", role))]
+        member = ("servicePrincipal", app)
+        return [
+            *(("group", group) for group in self.numbers("group") if member in self.members(group)),
+            *(("directoryRole", role) for role in self.numbers("directoryRole") if member in self.role_members(role)),
+        ]
 
     def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
         """Those who were there first and those who came, without those who left or are gone from the directory."""

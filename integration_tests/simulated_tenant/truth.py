@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .directory import APPLICATION_READ, Reference
+from .directory import APPLICATION_READ
 from .files import SITES_READ
 from .shapes import Entity
 
@@ -39,20 +39,17 @@ def _related(kind: str, key: str, relation: str) -> Callable[[Tenant], Branches]
 
 def _group_members(tenant: Tenant) -> Branches:
     """Of service principals only that they are members, and not even that without a permission to read them."""
-    directory = tenant.directory
-    may = tenant.traits.members_include_apps or not tenant.grants.isdisjoint(APPLICATION_READ)
-    for group in directory.numbers("group"):
-        yield (
-            {"group_id": directory.ids["group"][group]},
-            (_member(tenant, member) for member in directory.members(group) if may or member[0] != "servicePrincipal"),
-        )
+    may = not tenant.grants.isdisjoint(APPLICATION_READ)
+    for group, members in _related("group", "group_id", "members")(tenant):
+        yield group, members if tenant.traits.members_include_apps else _apps_by_id(members, may)
 
 
-def _member(tenant: Tenant, member: Reference) -> Entity:
-    shown = tenant.directory.visible(member, tenant.grants)
-    if member[0] == "servicePrincipal" and not tenant.traits.members_include_apps:
-        return {name: shown[name] for name in ("@odata.type", "id")}
-    return shown
+def _apps_by_id(members: Iterable[Entity], may: bool) -> Iterator[Entity]:
+    for member in members:
+        if member["@odata.type"] != "#microsoft.graph.servicePrincipal":
+            yield member
+        elif may:
+            yield {name: member[name] for name in ("@odata.type", "id")}
 
 
 def _teams(tenant: Tenant) -> Iterable[Entity]:

@@ -374,11 +374,12 @@ class GraphStream(HttpStream, ABC):
 
     def headers_of(self, listing: Listing) -> Mapping[str, str]:
         """What the requests of this listing carry beside the usual headers."""
+        headers = self.headers
         if not self.sized_by_preference or listing.page_size is None:
-            return self.headers
+            return headers
         # A link carries the options of the first page, and no preference.
-        prefer = filter(None, (self.headers.get("Prefer"), f"odata.maxpagesize={listing.page_size}"))
-        return {**self.headers, "Prefer": ", ".join(prefer)}
+        prefer = filter(None, (headers.get("Prefer"), f"odata.maxpagesize={listing.page_size}"))
+        return {**headers, "Prefer": ", ".join(prefer)}
 
     def service_of(self, listing: Listing) -> Service:
         """Whose limits this listing counts against."""
