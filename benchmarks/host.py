@@ -19,9 +19,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from integration_tests.simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
-from integration_tests.simulated_tenant.endpoint import Endpoint
-from integration_tests.simulated_tenant.throttling import Throttle, Window
+from simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
+from simulated_tenant.endpoint import Endpoint
+from simulated_tenant.throttling import Throttle, Window
 
 NOBODY = dict.fromkeys(("guests", "on_premises_mailboxes", "blocked_onedrives", "without_onedrive"), 0)
 

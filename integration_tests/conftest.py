@@ -11,8 +11,8 @@ import yaml
 from airbyte_cdk.test.models.scenario import ConnectorTestScenario, ScenarioCommand
 
 from integration_tests.runner import ROOT, ConsoleScript, Image, Runner, engine_trouble
-from integration_tests.simulated_tenant.server import Server, serve
-from integration_tests.simulated_tenant.tenant import Tenant
+from simulated_tenant.server import Server, serve
+from simulated_tenant.tenant import Tenant
 
 STANDARD_TESTS: Mapping[str, ScenarioCommand] = {
     "test_config_matches_spec": "spec",

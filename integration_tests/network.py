@@ -18,8 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from integration_tests.simulated_tenant.tenant import Tenant
-from integration_tests.simulated_tenant.wire import Request
+from simulated_tenant.tenant import Tenant
+from simulated_tenant.wire import Request
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
 from integration_tests.runner import ROOT
-from integration_tests.simulated_tenant import Tenant, serve
+from simulated_tenant import Tenant, serve
 from tables.connector import Connector
 from tables.queries import OUTPUT
 from tables.replicate import replicate

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from integration_tests.simulated_tenant import Reply, Request, Tenant
+from simulated_tenant import Reply, Request, Tenant
 
 ROOT = "https://graph.microsoft.com/v1.0"
 TEAMS = quote("resourceProvisioningOptions/Any(x:x eq 'Team')")

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from integration_tests.reader import Entity, Reader, assert_reads_the_truth, refusal, user
-from integration_tests.simulated_tenant import Size, Tenant, Traits, Unchangeable
-from integration_tests.simulated_tenant.truth import STREAMS
+from simulated_tenant import Size, Tenant, Traits, Unchangeable
+from simulated_tenant.truth import STREAMS
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 IMMUTABLE = 'IdType="ImmutableId"'

@@ -14,9 +14,9 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from integration_tests.network import Network
-from integration_tests.simulated_tenant.clouds import GRAPHS
-from integration_tests.simulated_tenant.faults import ALWAYS, Fault
-from integration_tests.simulated_tenant.tenant import Size, Tenant
+from simulated_tenant.clouds import GRAPHS
+from simulated_tenant.faults import ALWAYS, Fault
+from simulated_tenant.tenant import Size, Tenant
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.clouds import CLOUDS, SOVEREIGN, Cloud
 from source_microsoft_graph.config import Config

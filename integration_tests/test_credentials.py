@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from integration_tests.network import Network
 from integration_tests.runner import ConsoleScript
-from integration_tests.simulated_tenant import certificates
-from integration_tests.simulated_tenant.server import Server, serve
-from integration_tests.simulated_tenant.tenant import Size, Tenant
-from integration_tests.simulated_tenant.trust import ASSERTION_TYPE, Federated
-from integration_tests.simulated_tenant.wire import Request
+from simulated_tenant import certificates
+from simulated_tenant.server import Server, serve
+from simulated_tenant.tenant import Size, Tenant
+from simulated_tenant.trust import ASSERTION_TYPE, Federated
+from simulated_tenant.wire import Request
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.client import Ask, Together
 from source_microsoft_graph.config import Config

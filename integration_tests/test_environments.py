@@ -20,9 +20,9 @@ import dev
 from integration_tests.conftest import cannot_run
 from integration_tests.postgres import Cluster, binaries, cluster
 from integration_tests.runner import ROOT, SCRIPT
-from integration_tests.simulated_tenant import Tenant
-from integration_tests.simulated_tenant.server import Server
 from integration_tests.test_whole_tenant import FORMS
+from simulated_tenant import Tenant
+from simulated_tenant.server import Server
 
 pytestmark = pytest.mark.environments
 

@@ -17,9 +17,9 @@ import pytest
 
 from integration_tests import configured_catalog
 from integration_tests.runner import ConsoleScript, Message, Output
-from integration_tests.simulated_tenant import ALWAYS, Fault, Size, Tenant, Unchangeable, serve
-from integration_tests.simulated_tenant.server import Server
 from integration_tests.test_whole_tenant import Key, Rows, key_of, records, statuses, the_tenants
+from simulated_tenant import ALWAYS, Fault, Size, Tenant, Unchangeable, serve
+from simulated_tenant.server import Server
 
 DELTAS = ("users", "groups", "applications", "service_principals", "directory_roles", "drive_items")
 BY_TIME = ("mail_messages", "calendar_events", "contacts", "chat_messages")

@@ -16,8 +16,8 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from integration_tests.network import Network
 from integration_tests.runner import ConsoleScript
-from integration_tests.simulated_tenant.server import Server, serve
-from integration_tests.simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
+from simulated_tenant.server import Server, serve
+from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.pacing import Pacer

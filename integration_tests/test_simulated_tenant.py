@@ -13,12 +13,11 @@ import msal
 import pytest
 import requests
 
-from integration_tests import graph_types
 from integration_tests.reader import ROOT, TEAMS, Reader, assert_reads_the_truth, refusal, user
-from integration_tests.simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, serve
-from integration_tests.simulated_tenant.problems import KNOWN
-from integration_tests.simulated_tenant.rules import SELECTIONS
-from integration_tests.simulated_tenant.truth import STREAMS
+from simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, graph_types, serve
+from simulated_tenant.problems import KNOWN
+from simulated_tenant.rules import SELECTIONS
+from simulated_tenant.truth import STREAMS
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 

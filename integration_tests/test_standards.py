@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
-from integration_tests.simulated_tenant.server import Server
+from simulated_tenant.server import Server
 from source_microsoft_graph import SourceMicrosoftGraph
 
 

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from integration_tests import picture
 from integration_tests.runner import ROOT, Message
-from integration_tests.simulated_tenant import Tenant, serve
-from integration_tests.simulated_tenant.server import Server
 from integration_tests.test_whole_tenant import NOT_LISTED, key_of, the_tenants, without_nulls
+from simulated_tenant import Tenant, serve
+from simulated_tenant.server import Server
 from source_microsoft_graph.records import snake_case
 from source_microsoft_graph.streams import STREAMS
 from tables.connector import Connector

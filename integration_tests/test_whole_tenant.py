@@ -17,9 +17,9 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from integration_tests.runner import ConsoleScript, Message, Output
-from integration_tests.simulated_tenant import Fault, Tenant, Traits, serve
-from integration_tests.simulated_tenant.faults import ALWAYS
-from integration_tests.simulated_tenant.server import Server
+from simulated_tenant import Fault, Tenant, Traits, serve
+from simulated_tenant.faults import ALWAYS
+from simulated_tenant.server import Server
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.records import row
 from source_microsoft_graph.streams import STREAMS

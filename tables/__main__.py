@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from integration_tests.simulated_tenant import Tenant, serve
+from simulated_tenant import Tenant, serve
 from tables.connector import Connector
 from tables.queries import OUTPUT, ROOT
 from tables.replicate import replicate

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
-from integration_tests.simulated_tenant import certificates
+from simulated_tenant import certificates
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.credentials import Certificate, ManagedIdentity, WorkloadIdentity
 from source_microsoft_graph.errors import SignInRefused

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from integration_tests import graph_types
-from integration_tests.graph_types import STREAM_TYPES, PropertyType
+from simulated_tenant import graph_types
+from simulated_tenant.graph_types import STREAM_TYPES, PropertyType
 from source_microsoft_graph.records import camel_case, snake_case
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "source_microsoft_graph" / "schemas"

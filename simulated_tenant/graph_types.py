@@ -4,7 +4,7 @@ The data lie in graph_types.json, a compact extract of the public service descri
 https://graph.microsoft.com/v1.0/$metadata (published in https://github.com/microsoftgraph/msgraph-metadata).
 Rebuild it from a newer description with
 
-    python -m integration_tests.graph_types METADATA.xml
+    python -m simulated_tenant.graph_types METADATA.xml
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Run a simulated tenant until it's told to stop.
 
-python -m integration_tests.simulated_tenant --port 8443 --users 25 --write-config /tmp/tenant
+python -m simulated_tenant --port 8443 --users 25 --write-config /tmp/tenant
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from integration_tests import graph_types
-
+from . import graph_types
 from .problems import Problem, problem
 from .rows import Rows
 from .shapes import Entity

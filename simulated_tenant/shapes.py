@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from integration_tests import graph_types
+from . import graph_types
 
 Entity = dict[str, Any]
 
