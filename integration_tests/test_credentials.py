@@ -23,7 +23,7 @@ from simulated_tenant.tenant import Size, Tenant
 from simulated_tenant.trust import ASSERTION_TYPE, Federated
 from simulated_tenant.wire import Request
 from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.client import Ask, Together
+from source_microsoft_graph.client import PageRequest, Together
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import SIGN_IN, SignInRefused
 from source_microsoft_graph.pacing import Pacer, Service
@@ -353,7 +353,7 @@ def test_a_revoked_token_is_replaced_by_one_that_meets_the_claims(
     sync = Sync(Config.parse(raw), logging.getLogger("airbyte"))
     sync.auth.token()
     tenant.trust.demanded = DEMANDED
-    asks = [an_ask() for _ in range(together)]
+    asks = [a_request() for _ in range(together)]
 
     answers = list(sync.client.answers(deque(asks), Together(together)))
 
@@ -361,8 +361,8 @@ def test_a_revoked_token_is_replaced_by_one_that_meets_the_claims(
     assert sum(sent.path.endswith("/oauth2/v2.0/token") for sent in network.sent) == 2
 
 
-def an_ask() -> Any:
-    return Ask(f"https://{GRAPH}/v1.0/users?$top=1", Service.DIRECTORY)
+def a_request() -> Any:
+    return PageRequest(f"https://{GRAPH}/v1.0/users?$top=1", Service.DIRECTORY)
 
 
 def test_every_sign_in_says_that_it_can_meet_claims(tenant: Tenant, network: Network) -> None:

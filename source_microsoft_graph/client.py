@@ -71,7 +71,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PageRequest:
     """One page to ask for, on behalf of some listing. `shrinkable` says that the same rows can be asked for in
     smaller pages. `not_before` is a time of the pacer's. `headers` go with the request beside the usual ones."""
 
@@ -87,7 +87,7 @@ class Ask:
 class Answer:
     """What asking came to. `lasting` is set where Graph kept failing or throttling until patience ran out."""
 
-    ask: Ask
+    page_request: PageRequest
     response: requests.Response
     known: Known
     lasting: GraphUnavailable | None = None
@@ -118,7 +118,7 @@ class Together:
 class _Trial:
     """An ask on its way to an answer that asking again would not change."""
 
-    ask: Ask
+    page_request: PageRequest
     started: float
     ready_at: float = 0.0
     failures: int = 0
@@ -151,14 +151,16 @@ class GraphClient:
             TcpKeepaliveHTTPAdapter(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE),
         )
 
-    def get(self, ask: Ask) -> tuple[requests.Response, Known]:
+    def get(self, page_request: PageRequest) -> tuple[requests.Response, Known]:
         """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
-        answer = next(self.answers(deque([ask]), Together(1)))
+        answer = next(self.answers(deque([page_request]), Together(1)))
         if answer.lasting:
             raise answer.lasting
         return answer.response, answer.known
 
-    def answers(self, asks: deque[Ask], together: Together, *, is_lazy: bool = False) -> Generator[Answer, None, None]:
+    def answers(
+        self, page_requests: deque[PageRequest], together: Together, *, is_lazy: bool = False
+    ) -> Generator[Answer, None, None]:
         """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
         The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
@@ -168,10 +170,10 @@ class GraphClient:
         another host.
         """
         waiting: list[_Trial] = []
-        while asks or waiting:
-            trials = self._next_trials(asks, waiting, together.most)
+        while page_requests or waiting:
+            trials = self._next_trials(page_requests, waiting, together.most)
             with ExitStack() as place:
-                self._pacer.wait(trials[0].ask.service, len(trials), self._places)
+                self._pacer.wait(trials[0].page_request.service, len(trials), self._places)
                 place.push(self._places)
                 self.raise_if_failed()
                 request, size, parts = self._send(trials)
@@ -191,17 +193,17 @@ class GraphClient:
                         waiting.append(trial)
                     answer = None
 
-    def _next_trials(self, asks: deque[Ask], waiting: list[_Trial], together: int) -> list[_Trial]:
+    def _next_trials(self, page_requests: deque[PageRequest], waiting: list[_Trial], together: int) -> list[_Trial]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
         while True:
             self.raise_if_failed()
             now = self._pacer.now()
             trials = [trial for trial in waiting if trial.ready_at <= now][:together]
             waiting[:] = [trial for trial in waiting if trial not in trials]
-            while asks and len(trials) < together:
-                ask = asks.popleft()
-                self.check_host(ask.url)
-                trial = _Trial(ask, started=now, ready_at=ask.not_before)
+            while page_requests and len(trials) < together:
+                page_request = page_requests.popleft()
+                self.check_host(page_request.url)
+                trial = _Trial(page_request, started=now, ready_at=page_request.not_before)
                 (trials if trial.ready_at <= now else waiting).append(trial)
             if trials:
                 return trials
@@ -209,18 +211,18 @@ class GraphClient:
 
     def _settle(self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response) -> Answer | None:
         """The final answer, or None where the trial has to be sent again."""
-        known, ask, now = judge(response), trial.ask, self._pacer.now()
+        known, page_request, now = judge(response), trial.page_request, self._pacer.now()
         if is_near_limit(response):
-            self._pacer.near_limit(ask.service)
+            self._pacer.near_limit(page_request.service)
         lasting: GraphUnavailable | None = None
         match known.action:
             case Action.WAIT:
                 trial.throttled += 1
                 wait = retry_after(response) or backoff(trial.throttled)
-                if ask.service.value.per_object:
+                if page_request.service.value.per_object:
                     trial.ready_at = now + wait
                 else:
-                    self._pacer.pause(ask.service, wait)
+                    self._pacer.pause(page_request.service, wait)
                 if now + wait <= trial.started + PATIENCE:
                     return None
                 lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
@@ -230,13 +232,13 @@ class GraphClient:
                 return None
             case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
                 trial.failures += 1
-                may_shrink = ask.shrinkable and action is not Action.RETRY
+                may_shrink = page_request.shrinkable and action is not Action.RETRY
                 if trial.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
                     trial.ready_at = now + backoff(trial.failures)
                     return None
                 if not may_shrink and action is not Action.CORRUPT:
                     lasting = self._lasting(response, trial.started)
-        return Answer(ask, response, known, lasting)
+        return Answer(page_request, response, known, lasting)
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""
@@ -252,11 +254,13 @@ class GraphClient:
     def _send(self, trials: Sequence[_Trial]) -> tuple[requests.PreparedRequest, int, deque[requests.Response]]:
         """One request for all of them: what was sent, how many bytes came back, and each one's own answer; none where
         Graph does not take them together."""
-        urls = [trial.ask.url for trial in trials]
+        urls = [trial.page_request.url for trial in trials]
         if len(urls) == 1:
-            request, size, response = self._exchange(requests.Request("GET", urls[0], _headers_of(trials[0].ask)))
+            request, size, response = self._exchange(
+                requests.Request("GET", urls[0], _headers_of(trials[0].page_request))
+            )
             return request, size, deque([response])
-        envelope = batch_of([_relative(url) for url in urls], [_headers_of(trial.ask) for trial in trials])
+        envelope = batch_of([_relative(url) for url in urls], [_headers_of(trial.page_request) for trial in trials])
         request, size, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
         if 300 <= response.status_code < 500 and response.status_code not in _OF_EACH_PART:
             _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {describe(response)}")
@@ -304,10 +308,10 @@ class GraphClient:
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
 
 
-def _headers_of(ask: Ask) -> dict[str, str]:
+def _headers_of(page_request: PageRequest) -> dict[str, str]:
     """A page link carries no header of the first page's, so each request has them all; preferences are joined."""
-    prefer = ", ".join(filter(None, (_PART_HEADERS["Prefer"], ask.headers.get("Prefer"))))
-    return {**_PART_HEADERS, **ask.headers, "Prefer": prefer}
+    prefer = ", ".join(filter(None, (_PART_HEADERS["Prefer"], page_request.headers.get("Prefer"))))
+    return {**_PART_HEADERS, **page_request.headers, "Prefer": prefer}
 
 
 def _date(response: requests.Response) -> datetime | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import Answer, Ask, Together
+from source_microsoft_graph.client import Answer, PageRequest, Together
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
@@ -64,12 +64,12 @@ class Preflight:
         while waiting:
             ready = [stream for stream in waiting if not self._waits_for(stream, waiting)]
             waiting = [stream for stream in waiting if stream not in ready]
-            probes: defaultdict[Service, list[tuple[GraphStream, Ask]]] = defaultdict(list)
+            probes: defaultdict[Service, list[tuple[GraphStream, PageRequest]]] = defaultdict(list)
             for stream in ready:
                 verdict = self._foregone(stream)
-                ask = None if verdict else stream.probe(self._owner(stream))
-                if ask:
-                    probes[ask.service].append((stream, ask))
+                page_request = None if verdict else stream.probe(self._owner(stream))
+                if page_request:
+                    probes[page_request.service].append((stream, page_request))
                 else:
                     self._verdicts[type(stream)] = verdict or self._readable(stream)
             for together in probes.values():
@@ -96,10 +96,10 @@ class Preflight:
         without = next((verdict for verdict in of_parents if verdict.lack), None)
         return replace(without, stream=stream.name) if without else None
 
-    def _probe(self, probes: list[tuple[GraphStream, Ask]]) -> None:
-        asks = deque(ask for _, ask in probes)
-        for answer in self._sync.client.answers(asks, Together(MOST)):
-            stream = next(stream for stream, ask in probes if ask is answer.ask)
+    def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
+        page_requests = deque(page_request for _, page_request in probes)
+        for answer in self._sync.client.answers(page_requests, Together(MOST)):
+            stream = next(stream for stream, page_request in probes if page_request is answer.page_request)
             if answer.known.action is Action.READ:
                 self._first.update({type(stream): row["id"] for row in body_of(answer.response)["value"][:1]})
             self._verdicts[type(stream)] = self._judged(stream, answer)
@@ -107,10 +107,10 @@ class Preflight:
     def _judged(self, stream: GraphStream, answer: Answer) -> Verdict:
         """What reading would make of this answer."""
         known, action, response = answer.known, answer.known.action, answer.response
-        of_one_object = bool(answer.ask.listing.parents)
+        of_one_object = bool(answer.page_request.listing.parents)
         if answer.lasting:
             return Verdict(stream.name, Lack.ANSWER, describe(response), "Try again later.")
-        if response.status_code == 400 and answer.ask.listing.query != stream.query:
+        if response.status_code == 400 and answer.page_request.listing.query != stream.query:
             raise StreamRefused(f"user_filter, include_users: {known.help} {describe(response)}")
         # The owner of an object's rows was listed with the same token.
         if action is Action.RENEW and not of_one_object:

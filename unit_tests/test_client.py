@@ -11,7 +11,7 @@ import requests_mock
 from airbyte_cdk.models import FailureType
 
 from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.client import TIMEOUT, Ask, GraphClient
+from source_microsoft_graph.client import TIMEOUT, GraphClient, PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import (
     Action,
@@ -61,17 +61,17 @@ def a_client(pacer: Pacer, at_once: int = 10) -> GraphClient:
     return GraphClient(config.cloud.graph_host, GraphAuth(config, pacer), pacer, at_once)
 
 
-def an_ask(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> Ask:
-    return Ask(f"{GRAPH}{path}", service, shrinkable)
+def a_request(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> PageRequest:
+    return PageRequest(f"{GRAPH}{path}", service, shrinkable)
 
 
-USERS = an_ask("users")
-TEAMS = an_ask("teams", Service.TEAMS)
+USERS = a_request("users")
+TEAMS = a_request("teams", Service.TEAMS)
 
 
-def get(client: GraphClient, ask: Ask) -> tuple[Any, Action]:
+def get(client: GraphClient, page_request: PageRequest) -> tuple[Any, Action]:
     """The body and what to do with it."""
-    response, known = client.get(ask)
+    response, known = client.get(page_request)
     return body_of(response), known.action
 
 
@@ -173,7 +173,7 @@ def test_a_throttled_service_waits_together(
     """A worker that asks a throttled service waits too, and asks once the time is over."""
     graph.answers("users", throttled("30"), PAGE)
     graph.answers("groups", PAGE)
-    while_asleep(monkeypatch, clock, lambda: client.get(an_ask("groups")))
+    while_asleep(monkeypatch, clock, lambda: client.get(a_request("groups")))
 
     client.get(USERS)
 
@@ -321,7 +321,7 @@ def test_a_page_too_large_is_handed_back_early(
     """Where smaller pages can be asked for, three failures suffice to try them."""
     graph.answers("users", *answers, an_error(418, "AskedOnceTooOften"))
 
-    assert get(client, an_ask("users", shrinkable=True))[1] == action
+    assert get(client, a_request("users", shrinkable=True))[1] == action
     assert (graph.asked, clock.slept) == (["users"] * len(answers), EXPONENTIAL[: len(answers) - 1])
 
 
@@ -329,7 +329,7 @@ def test_two_timeouts_are_passing_trouble(graph: FakeGraph, client: GraphClient,
     """A page that comes at the third attempt is not asked for in smaller ones."""
     graph.answers("users", TIMED_OUT, TIMED_OUT, PAGE)
 
-    assert get(client, an_ask("users", shrinkable=True)) == (PAGE["json"], Action.READ)
+    assert get(client, a_request("users", shrinkable=True)) == (PAGE["json"], Action.READ)
     assert clock.slept == [1.0, 2.0]
 
 
@@ -338,7 +338,7 @@ def test_other_trouble_has_nothing_to_do_with_size(graph: FakeGraph, client: Gra
     graph.answers("users", TROUBLE)
 
     with pytest.raises(GraphUnavailable):
-        client.get(an_ask("users", shrinkable=True))
+        client.get(a_request("users", shrinkable=True))
     assert clock.slept == EXPONENTIAL
 
 
@@ -402,9 +402,9 @@ def test_a_refused_sign_in_ends_the_sync(graph: FakeGraph, client: GraphClient, 
     graph.answers("teams", PAGE)
 
     failures: list[ConnectionFailed] = []
-    for ask in (USERS, TEAMS):
+    for page_request in (USERS, TEAMS):
         with pytest.raises(SignInRefused) as caught:
-            client.get(ask)
+            client.get(page_request)
         failures.append(caught.value)
 
     assert "AADSTS7000222" in str(failures[0])
@@ -471,7 +471,7 @@ def test_failing_wakes_who_waits(graph: FakeGraph, client: GraphClient, pacer: P
 def test_no_token_leaves_the_graph_host(graph: FakeGraph, client: GraphClient, url: str) -> None:
     """A link that leads anywhere else is refused before anything is asked, not even for a token."""
     with pytest.raises(ProtocolBroken) as caught:
-        client.get(Ask(url, Service.DIRECTORY))
+        client.get(PageRequest(url, Service.DIRECTORY))
 
     assert caught.value.failure_type == FailureType.system_error
     assert (graph.asked, graph.sign_ins) == ([], 0)
@@ -484,7 +484,7 @@ def test_the_same_host_in_other_words_is_the_same(wire: requests_mock.Mocker, cl
     """Case and the usual port make no difference."""
     wire.get(f"{host}/v1.0/users", **PAGE)
 
-    assert get(client, Ask(f"{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
+    assert get(client, PageRequest(f"{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
 
 
 @pytest.mark.parametrize("host", ["graph.microsoft.com:443", "Graph.Microsoft.com"])
@@ -496,7 +496,7 @@ def test_a_configured_host_may_be_in_other_words_too(
     wire.get(f"https://{host}/v1.0/users", **PAGE)
     client = GraphClient(host, GraphAuth(Config.parse(CONFIG), pacer), pacer, 10)
 
-    assert get(client, Ask(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
+    assert get(client, PageRequest(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
     assert get(client, USERS) == (PAGE["json"], Action.READ)
 
 
@@ -541,7 +541,7 @@ def test_every_request_says_who_asks_and_what_for(graph: FakeGraph, client: Grap
     graph.answers("users?$skiptoken=1", PAGE)
     graph.answers("users", PAGE)
     client.get(USERS)
-    client.get(Ask(link, Service.DIRECTORY))
+    client.get(PageRequest(link, Service.DIRECTORY))
 
     names = ("Accept", "Prefer", "User-Agent")
     expected = (

@@ -180,14 +180,14 @@ def test_empty_objects_are_no_rows(graph: FakeGraph, stream_class: type[GraphStr
     """The CDK takes an empty record for the end of the sync (CDK trap T5), so none is ever emitted."""
     stream = a_stream(stream_class)
     graph.answers("anything", a_page({}, {"id": "1"}, {}))
-    response, _ = stream.sync.client.get(an_ask(stream))
+    response, _ = stream.sync.client.get(a_request(stream))
     assert [row["id"] for row in stream.parse_response(response, stream_slice=a_slice(stream))] == ["1"]
 
 
-def an_ask(stream: GraphStream) -> Any:
-    from source_microsoft_graph.client import Ask
+def a_request(stream: GraphStream) -> Any:
+    from source_microsoft_graph.client import PageRequest
 
-    return Ask(f"{stream.url_base}anything", stream.service)
+    return PageRequest(f"{stream.url_base}anything", stream.service)
 
 
 @every_stream

@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 import requests
 
-from source_microsoft_graph.client import Ask
+from source_microsoft_graph.client import PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, GraphUnavailable, Help, Known
 from source_microsoft_graph.pacing import Service
@@ -390,7 +390,7 @@ def test_nothing_is_asked_after_the_end(sync: Sync, graph: FakeGraph) -> None:
     sync.close()
 
     with pytest.raises(ConnectionFailed, match="ended"):
-        sync.client.get(Ask(f"{GRAPH}users", Service.DIRECTORY))
+        sync.client.get(PageRequest(f"{GRAPH}users", Service.DIRECTORY))
     assert (graph.asked, graph.sign_ins) == ([], 0)
 
 

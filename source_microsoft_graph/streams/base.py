@@ -16,7 +16,7 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import Answer, Ask
+from source_microsoft_graph.client import Answer, PageRequest
 from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT, CursorOfEach, Progress, StreamCursor, digest
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
@@ -295,20 +295,20 @@ class GraphStream(HttpStream, ABC):
         `progress` learns whose listings were all read to the end; one that was skipped or failed is not.
         """
         unread: Counter[str] = Counter()
-        asks: deque[Ask] = deque()
+        page_requests: deque[PageRequest] = deque()
 
         def ask_for(new: Iterable[Listing]) -> None:
             for listing in new:
                 unread[listing.key] += 1
-                asks.append(self._ask(listing))
+                page_requests.append(self._ask(listing))
 
         ask_for(listings)
         together = self.sync.together(self.reading, self.batch_size)
         failed: dict[str, GraphError] = {}
         # A failure keeps what it passed through: left open, this would keep its place among the requests under way.
-        with closing(self.sync.client.answers(asks, together, is_lazy=self.keys_only)) as answers:
+        with closing(self.sync.client.answers(page_requests, together, is_lazy=self.keys_only)) as answers:
             while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
-                listing: Listing = answer.ask.listing
+                listing: Listing = answer.page_request.listing
                 if answer.known.action is Action.READ:
                     for record in listing.unread(self.parse_response(answer.response, stream_slice=listing.parents)):
                         below = self.below(listing, record)
@@ -328,9 +328,9 @@ class GraphStream(HttpStream, ABC):
                     elif failure := self._advance(listing, token["link"]):
                         failed[listing.owner] = failure
                     else:
-                        asks.append(self._ask(listing))
+                        page_requests.append(self._ask(listing))
                 elif not answer.lasting and self._may_go_on(listing, answer):
-                    asks.append(self._ask(listing))
+                    page_requests.append(self._ask(listing))
                 elif failure := self._settle(listing, answer):
                     failed[listing.owner] = failure
         if failed:
@@ -365,12 +365,14 @@ class GraphStream(HttpStream, ABC):
             return str(next_page_token["link"])
         return self.path_template.format(**{key: quoted(value) for key, value in (stream_slice or {}).items()})
 
-    def _ask(self, listing: Listing) -> Ask:
+    def _ask(self, listing: Listing) -> PageRequest:
         """For the next page; the links carry the options of the first one in Graph's own form."""
         url, not_before = listing.link or self.first_page(listing), 0.0
         if listing.link and self.service.value.between:
             not_before = self.sync.pacer.now() + self.service.value.between
-        return Ask(url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers_of(listing))
+        return PageRequest(
+            url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers_of(listing)
+        )
 
     def headers_of(self, listing: Listing) -> Mapping[str, str]:
         """What the requests of this listing carry beside the usual headers."""
@@ -446,7 +448,7 @@ class GraphStream(HttpStream, ABC):
                 record.update(parents)
                 yield record
 
-    def probe(self, owner: str | None) -> Ask | None:
+    def probe(self, owner: str | None) -> PageRequest | None:
         """What to ask to learn whether Graph serves this stream: one row, of this owner where a row has one. None where
         there is no owner to ask about."""
         path, parents = self.probe_path, {}
