@@ -84,7 +84,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PageResponse:
     """What asking came to. `lasting` is set where Graph kept failing or throttling until patience ran out."""
 
     page_request: PageRequest
@@ -153,14 +153,14 @@ class GraphClient:
 
     def get(self, page_request: PageRequest) -> tuple[requests.Response, Known]:
         """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
-        answer = next(self.answers(deque([page_request]), Together(1)))
-        if answer.lasting:
-            raise answer.lasting
-        return answer.response, answer.known
+        page_response = next(self.responses(deque([page_request]), Together(1)))
+        if page_response.lasting:
+            raise page_response.lasting
+        return page_response.response, page_response.known
 
-    def answers(
+    def responses(
         self, page_requests: deque[PageRequest], together: Together, *, is_lazy: bool = False
-    ) -> Generator[Answer, None, None]:
+    ) -> Generator[PageResponse, None, None]:
         """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
         The next pages may be put on the queue meanwhile. An ask that has to wait, because it was throttled or Graph
@@ -186,12 +186,12 @@ class GraphClient:
                 together.learn(len(parts), size)
                 # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
                 for trial in trials:
-                    answer = self._settle(trial, request, parts.popleft())
-                    if answer:
-                        yield answer
+                    page_response = self._settle(trial, request, parts.popleft())
+                    if page_response:
+                        yield page_response
                     else:
                         waiting.append(trial)
-                    answer = None
+                    page_response = None
 
     def _next_trials(self, page_requests: deque[PageRequest], waiting: list[_Trial], together: int) -> list[_Trial]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
@@ -209,7 +209,9 @@ class GraphClient:
                 return trials
             self._pacer.sleep(min(trial.ready_at for trial in waiting) - now)
 
-    def _settle(self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response) -> Answer | None:
+    def _settle(
+        self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response
+    ) -> PageResponse | None:
         """The final answer, or None where the trial has to be sent again."""
         known, page_request, now = judge(response), trial.page_request, self._pacer.now()
         if is_near_limit(response):
@@ -238,7 +240,7 @@ class GraphClient:
                     return None
                 if not may_shrink and action is not Action.CORRUPT:
                     lasting = self._lasting(response, trial.started)
-        return Answer(page_request, response, known, lasting)
+        return PageResponse(page_request, response, known, lasting)
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""

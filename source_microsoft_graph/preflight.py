@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import Answer, PageRequest, Together
+from source_microsoft_graph.client import PageRequest, PageResponse, Together
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
@@ -98,19 +98,19 @@ class Preflight:
 
     def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
         page_requests = deque(page_request for _, page_request in probes)
-        for answer in self._sync.client.answers(page_requests, Together(MOST)):
-            stream = next(stream for stream, page_request in probes if page_request is answer.page_request)
-            if answer.known.action is Action.READ:
-                self._first.update({type(stream): row["id"] for row in body_of(answer.response)["value"][:1]})
-            self._verdicts[type(stream)] = self._judged(stream, answer)
+        for page_response in self._sync.client.responses(page_requests, Together(MOST)):
+            stream = next(stream for stream, page_request in probes if page_request is page_response.page_request)
+            if page_response.known.action is Action.READ:
+                self._first.update({type(stream): row["id"] for row in body_of(page_response.response)["value"][:1]})
+            self._verdicts[type(stream)] = self._judged(stream, page_response)
 
-    def _judged(self, stream: GraphStream, answer: Answer) -> Verdict:
+    def _judged(self, stream: GraphStream, page_response: PageResponse) -> Verdict:
         """What reading would make of this answer."""
-        known, action, response = answer.known, answer.known.action, answer.response
-        of_one_object = bool(answer.page_request.listing.parents)
-        if answer.lasting:
+        known, action, response = page_response.known, page_response.known.action, page_response.response
+        of_one_object = bool(page_response.page_request.listing.parents)
+        if page_response.lasting:
             return Verdict(stream.name, Lack.ANSWER, describe(response), "Try again later.")
-        if response.status_code == 400 and answer.page_request.listing.query != stream.query:
+        if response.status_code == 400 and page_response.page_request.listing.query != stream.query:
             raise StreamRefused(f"user_filter, include_users: {known.help} {describe(response)}")
         # The owner of an object's rows was listed with the same token.
         if action is Action.RENEW and not of_one_object:

@@ -16,7 +16,7 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import Answer, PageRequest
+from source_microsoft_graph.client import PageRequest, PageResponse
 from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT, CursorOfEach, Progress, StreamCursor, digest
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
@@ -306,20 +306,22 @@ class GraphStream(HttpStream, ABC):
         together = self.sync.together(self.reading, self.batch_size)
         failed: dict[str, GraphError] = {}
         # A failure keeps what it passed through: left open, this would keep its place among the requests under way.
-        with closing(self.sync.client.answers(page_requests, together, is_lazy=self.keys_only)) as answers:
-            while not self.sync.has_given_up(self.reading) and (answer := next(answers, None)):
-                listing: Listing = answer.page_request.listing
-                if answer.known.action is Action.READ:
-                    for record in listing.unread(self.parse_response(answer.response, stream_slice=listing.parents)):
+        with closing(self.sync.client.responses(page_requests, together, is_lazy=self.keys_only)) as responses:
+            while not self.sync.has_given_up(self.reading) and (page_response := next(responses, None)):
+                listing: Listing = page_response.page_request.listing
+                if page_response.known.action is Action.READ:
+                    for record in listing.unread(
+                        self.parse_response(page_response.response, stream_slice=listing.parents)
+                    ):
                         below = self.below(listing, record)
                         if below is None:
                             yield record
                         else:
                             ask_for(below)
-                    token = self.next_page_token(answer.response)
+                    token = self.next_page_token(page_response.response)
                     if not token:
                         self.sync.object_read(self.reading)
-                        listing.delta_token = delta_token(answer.response)
+                        listing.delta_token = delta_token(page_response.response)
                         ask_for(self.after(listing))
                         unread[listing.key] -= 1
                         if progress and listing.mark and not unread[listing.key]:
@@ -329,9 +331,9 @@ class GraphStream(HttpStream, ABC):
                         failed[listing.owner] = failure
                     else:
                         page_requests.append(self._ask(listing))
-                elif not answer.lasting and self._may_go_on(listing, answer):
+                elif not page_response.lasting and self._may_go_on(listing, page_response):
                     page_requests.append(self._ask(listing))
-                elif failure := self._settle(listing, answer):
+                elif failure := self._settle(listing, page_response):
                     failed[listing.owner] = failure
         if failed:
             (_, first), *others = failed.items()
@@ -467,56 +469,56 @@ class GraphStream(HttpStream, ABC):
 
     # What a refusal means, to this stream and for this listing.
 
-    def _may_go_on(self, listing: Listing, answer: Answer) -> bool:
+    def _may_go_on(self, listing: Listing, page_response: PageResponse) -> bool:
         """Whether the listing can be read in another way: fewer properties, smaller pages, from the start."""
-        if self._suspects_since(listing, answer):
-            return self.read_in_full(listing, answer)
-        if not self._suspects_select(listing, answer):
-            return listing.adapt(answer.known)
+        if self._suspects_since(listing, page_response):
+            return self.read_in_full(listing, page_response)
+        if not self._suspects_select(listing, page_response):
+            return listing.adapt(page_response.known)
         dropped = listing.select_less()
         self.logger.warning(
             f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
-            f"stay empty: {', '.join(dropped)}. {describe(answer.response)}"
+            f"stay empty: {', '.join(dropped)}. {describe(page_response.response)}"
         )
         return True
 
-    def _suspects_since(self, listing: Listing, answer: Answer) -> bool:
+    def _suspects_since(self, listing: Listing, page_response: PageResponse) -> bool:
         """Graph no longer knows what changed since then, or does not take the question."""
         if not listing.since or listing.link:
             return False
-        known = answer.known
+        known = page_response.known
         # An owner that was deleted is a 404, too.
         refusals = (400,) if self.of_one_object else (400, 404)
-        return known.action is Action.RESTART or (answer.response.status_code in refusals and not known.precise)
+        return known.action is Action.RESTART or (page_response.response.status_code in refusals and not known.precise)
 
-    def read_in_full(self, listing: Listing, answer: Answer) -> bool:
+    def read_in_full(self, listing: Listing, page_response: PageResponse) -> bool:
         """Whether this listing can be asked for everything instead, as it then will be."""
         self.sync.say(
-            (self.reading, answer.known.action),
+            (self.reading, page_response.known.action),
             f"{self._where(listing)}: what changed since {listing.since} cannot be had, so everything is read. "
-            f"{describe(answer.response)}",
+            f"{describe(page_response.response)}",
         )
         listing.since = None
         return True
 
-    def _suspects_select(self, listing: Listing, answer: Answer) -> bool:
+    def _suspects_select(self, listing: Listing, page_response: PageResponse) -> bool:
         """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
-        is_suspect = listing.may_select_less and not answer.known.precise
-        return is_suspect and (answer.response.status_code != 403 or self._is_permitted())
+        is_suspect = listing.may_select_less and not page_response.known.precise
+        return is_suspect and (page_response.response.status_code != 403 or self._is_permitted())
 
     def _is_permitted(self) -> bool:
         return bool(self.sync.auth.roles.intersection(self.permissions))
 
-    def _settle(self, listing: Listing, answer: Answer) -> GraphError | None:
+    def _settle(self, listing: Listing, page_response: PageResponse) -> GraphError | None:
         """Skip the object, return what ends its listing alone, or raise what ends the stream or the sync."""
-        response, known, action = answer.response, answer.known, answer.known.action
+        response, known, action = page_response.response, page_response.known, page_response.known.action
         where = self._where(listing)
         if action is Action.DENY:
             action = Action.SKIP if self._is_permitted() else Action.FAIL
         refusal = f"{self._advice(response, known)} {describe(response)}"
-        if answer.lasting or action is Action.RESTART:
+        if page_response.lasting or action is Action.RESTART:
             self.sync.object_failed(self.reading)
-            return GraphUnavailable(f"{where}: {answer.lasting or refusal}")
+            return GraphUnavailable(f"{where}: {page_response.lasting or refusal}")
         if not self.of_one_object:
             if action is Action.RENEW:
                 raise self.sync.client.fail(SignInRefused(refusal))

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from source_microsoft_graph.client import Answer
+from source_microsoft_graph.client import PageResponse
 from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT, OneCursor, Progress, StreamCursor
 from source_microsoft_graph.errors import GraphError, TokenRejected, describe
 from source_microsoft_graph.records import REMOVED
@@ -73,8 +73,10 @@ class DeltaStream(GraphStream, ABC):
         ladder = [()] if since else self.select_ladder() if self.is_tracked else [("id",)]
         return Listing(f"{self.path()}/delta", {}, ladder, None, {"$deltatoken": since or "latest"}, since=since)
 
-    def read_in_full(self, listing: Listing, answer: Answer) -> bool:
-        raise TokenRejected(f"{self.name}: the token for changes is accepted no longer. {describe(answer.response)}")
+    def read_in_full(self, listing: Listing, page_response: PageResponse) -> bool:
+        raise TokenRejected(
+            f"{self.name}: the token for changes is accepted no longer. {describe(page_response.response)}"
+        )
 
     def _changed(self, changes: Listing) -> Iterator[dict[str, Any]]:
         for row in last_of_each(self.rows([changes]), ("id",)):
