@@ -115,7 +115,7 @@ class Together:
 
 
 @dataclass(slots=True, eq=False)
-class _Trial:
+class PendingRequest:
     """An ask on its way to an answer that asking again would not change."""
 
     page_request: PageRequest
@@ -169,77 +169,79 @@ class GraphClient:
         `ConnectionFailed` where it is of no use to ask anything else either, and `ProtocolBroken` for an ask to
         another host.
         """
-        waiting: list[_Trial] = []
+        waiting: list[PendingRequest] = []
         while page_requests or waiting:
-            trials = self._next_trials(page_requests, waiting, together.most)
+            batch = self._next_batch(page_requests, waiting, together.most)
             with ExitStack() as place:
-                self._pacer.wait(trials[0].page_request.service, len(trials), self._places)
+                self._pacer.wait(batch[0].page_request.service, len(batch), self._places)
                 place.push(self._places)
                 self.raise_if_failed()
-                request, size, parts = self._send(trials)
+                request, size, parts = self._send(batch)
                 if is_lazy:
                     place.close()
                 if not parts:
-                    together.refused(len(trials))
-                    waiting += trials
+                    together.refused(len(batch))
+                    waiting += batch
                     continue
                 together.learn(len(parts), size)
                 # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
-                for trial in trials:
-                    page_response = self._settle(trial, request, parts.popleft())
+                for pending in batch:
+                    page_response = self._settle(pending, request, parts.popleft())
                     if page_response:
                         yield page_response
                     else:
-                        waiting.append(trial)
+                        waiting.append(pending)
                     page_response = None
 
-    def _next_trials(self, page_requests: deque[PageRequest], waiting: list[_Trial], together: int) -> list[_Trial]:
+    def _next_batch(
+        self, page_requests: deque[PageRequest], waiting: list[PendingRequest], together: int
+    ) -> list[PendingRequest]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
         while True:
             self.raise_if_failed()
             now = self._pacer.now()
-            trials = [trial for trial in waiting if trial.ready_at <= now][:together]
-            waiting[:] = [trial for trial in waiting if trial not in trials]
-            while page_requests and len(trials) < together:
+            batch = [pending for pending in waiting if pending.ready_at <= now][:together]
+            waiting[:] = [pending for pending in waiting if pending not in batch]
+            while page_requests and len(batch) < together:
                 page_request = page_requests.popleft()
                 self.check_host(page_request.url)
-                trial = _Trial(page_request, started=now, ready_at=page_request.not_before)
-                (trials if trial.ready_at <= now else waiting).append(trial)
-            if trials:
-                return trials
-            self._pacer.sleep(min(trial.ready_at for trial in waiting) - now)
+                pending = PendingRequest(page_request, started=now, ready_at=page_request.not_before)
+                (batch if pending.ready_at <= now else waiting).append(pending)
+            if batch:
+                return batch
+            self._pacer.sleep(min(pending.ready_at for pending in waiting) - now)
 
     def _settle(
-        self, trial: _Trial, request: requests.PreparedRequest, response: requests.Response
+        self, pending: PendingRequest, request: requests.PreparedRequest, response: requests.Response
     ) -> PageResponse | None:
         """The final answer, or None where the trial has to be sent again."""
-        known, page_request, now = judge(response), trial.page_request, self._pacer.now()
+        known, page_request, now = judge(response), pending.page_request, self._pacer.now()
         if is_near_limit(response):
             self._pacer.near_limit(page_request.service)
         lasting: GraphUnavailable | None = None
         match known.action:
             case Action.WAIT:
-                trial.throttled += 1
-                wait = retry_after(response) or backoff(trial.throttled)
+                pending.throttled += 1
+                wait = retry_after(response) or backoff(pending.throttled)
                 if page_request.service.value.per_object:
-                    trial.ready_at = now + wait
+                    pending.ready_at = now + wait
                 else:
                     self._pacer.pause(page_request.service, wait)
-                if now + wait <= trial.started + PATIENCE:
+                if now + wait <= pending.started + PATIENCE:
                     return None
                 lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
-            case Action.RENEW if not trial.renewed:
-                trial.renewed = True
+            case Action.RENEW if not pending.renewed:
+                pending.renewed = True
                 self._renew(request, response)
                 return None
             case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
-                trial.failures += 1
+                pending.failures += 1
                 may_shrink = page_request.shrinkable and action is not Action.RETRY
-                if trial.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
-                    trial.ready_at = now + backoff(trial.failures)
+                if pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
+                    pending.ready_at = now + backoff(pending.failures)
                     return None
                 if not may_shrink and action is not Action.CORRUPT:
-                    lasting = self._lasting(response, trial.started)
+                    lasting = self._lasting(response, pending.started)
         return PageResponse(page_request, response, known, lasting)
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
@@ -253,16 +255,16 @@ class GraphClient:
         if self._failure:
             raise type(self._failure)(str(self._failure))
 
-    def _send(self, trials: Sequence[_Trial]) -> tuple[requests.PreparedRequest, int, deque[requests.Response]]:
+    def _send(self, batch: Sequence[PendingRequest]) -> tuple[requests.PreparedRequest, int, deque[requests.Response]]:
         """One request for all of them: what was sent, how many bytes came back, and each one's own answer; none where
         Graph does not take them together."""
-        urls = [trial.page_request.url for trial in trials]
+        urls = [pending.page_request.url for pending in batch]
         if len(urls) == 1:
             request, size, response = self._exchange(
-                requests.Request("GET", urls[0], _headers_of(trials[0].page_request))
+                requests.Request("GET", urls[0], _headers_of(batch[0].page_request))
             )
             return request, size, deque([response])
-        envelope = batch_of([_relative(url) for url in urls], [_headers_of(trial.page_request) for trial in trials])
+        envelope = batch_of([_relative(url) for url in urls], [_headers_of(pending.page_request) for pending in batch])
         request, size, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
         if 300 <= response.status_code < 500 and response.status_code not in _OF_EACH_PART:
             _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {describe(response)}")
