@@ -23,7 +23,7 @@ from simulated_tenant.tenant import Size, Tenant
 from simulated_tenant.trust import ASSERTION_TYPE, Federated
 from simulated_tenant.wire import Request
 from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.client import PageRequest, Together
+from source_microsoft_graph.client import BatchSize, PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import SIGN_IN, SignInRefused
 from source_microsoft_graph.pacing import Pacer, Service
@@ -355,7 +355,7 @@ def test_a_revoked_token_is_replaced_by_one_that_meets_the_claims(
     tenant.trust.demanded = DEMANDED
     asks = [a_request() for _ in range(together)]
 
-    answers = list(sync.client.answers(deque(asks), Together(together)))
+    answers = list(sync.client.responses(deque(asks), BatchSize(together)))
 
     assert [answer.response.status_code for answer in answers] == [200] * together
     assert sum(sent.path.endswith("/oauth2/v2.0/token") for sent in network.sent) == 2

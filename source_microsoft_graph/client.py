@@ -94,7 +94,7 @@ class PageResponse:
 
 
 @dataclass(slots=True)
-class Together:
+class BatchSize:
     """How many pages of one stream are asked for in a request. A worker holds the whole answer, so this shrinks for
     the rest of the sync when the answers prove heavy, and grows while they are light."""
 
@@ -153,13 +153,13 @@ class GraphClient:
 
     def get(self, page_request: PageRequest) -> tuple[requests.Response, Known]:
         """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
-        page_response = next(self.responses(deque([page_request]), Together(1)))
+        page_response = next(self.responses(deque([page_request]), BatchSize(1)))
         if page_response.lasting:
             raise page_response.lasting
         return page_response.response, page_response.known
 
     def responses(
-        self, page_requests: deque[PageRequest], together: Together, *, is_lazy: bool = False
+        self, page_requests: deque[PageRequest], batch_size: BatchSize, *, is_lazy: bool = False
     ) -> Generator[PageResponse, None, None]:
         """Take asks off the queue, as many in a request as go together, and hand out each answer once it is final.
 
@@ -171,7 +171,7 @@ class GraphClient:
         """
         waiting: list[PendingRequest] = []
         while page_requests or waiting:
-            batch = self._next_batch(page_requests, waiting, together.most)
+            batch = self._next_batch(page_requests, waiting, batch_size.most)
             with ExitStack() as place:
                 self._pacer.wait(batch[0].page_request.service, len(batch), self._places)
                 place.push(self._places)
@@ -180,10 +180,10 @@ class GraphClient:
                 if is_lazy:
                     place.close()
                 if not parts:
-                    together.refused(len(batch))
+                    batch_size.refused(len(batch))
                     waiting += batch
                     continue
-                together.learn(len(parts), size)
+                batch_size.learn(len(parts), size)
                 # Each part is let go of before the next is read: parsed, a page takes several times its bytes.
                 for pending in batch:
                     page_response = self._settle(pending, request, parts.popleft())
@@ -194,15 +194,15 @@ class GraphClient:
                     page_response = None
 
     def _next_batch(
-        self, page_requests: deque[PageRequest], waiting: list[PendingRequest], together: int
+        self, page_requests: deque[PageRequest], waiting: list[PendingRequest], batch_size: int
     ) -> list[PendingRequest]:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
         while True:
             self.raise_if_failed()
             now = self._pacer.now()
-            batch = [pending for pending in waiting if pending.ready_at <= now][:together]
+            batch = [pending for pending in waiting if pending.ready_at <= now][:batch_size]
             waiting[:] = [pending for pending in waiting if pending not in batch]
-            while page_requests and len(batch) < together:
+            while page_requests and len(batch) < batch_size:
                 page_request = page_requests.popleft()
                 self.check_host(page_request.url)
                 pending = PendingRequest(page_request, started=now, ready_at=page_request.not_before)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import PageRequest, PageResponse, Together
+from source_microsoft_graph.client import BatchSize, PageRequest, PageResponse
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
@@ -72,8 +72,8 @@ class Preflight:
                     probes[page_request.service].append((stream, page_request))
                 else:
                     self._verdicts[type(stream)] = verdict or self._readable(stream)
-            for together in probes.values():
-                self._probe(together)
+            for probe_batch in probes.values():
+                self._probe(probe_batch)
         verdicts = [self._verdicts[type(stream)] for stream in self._streams]
         return Report(verdicts, self._roles, self._sync.config)
 
@@ -98,7 +98,7 @@ class Preflight:
 
     def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
         page_requests = deque(page_request for _, page_request in probes)
-        for page_response in self._sync.client.responses(page_requests, Together(MOST)):
+        for page_response in self._sync.client.responses(page_requests, BatchSize(MOST)):
             stream = next(stream for stream, page_request in probes if page_request is page_response.page_request)
             if page_response.known.action is Action.READ:
                 self._first.update({type(stream): row["id"] for row in body_of(page_response.response)["value"][:1]})

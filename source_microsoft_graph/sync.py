@@ -13,7 +13,7 @@ import requests
 
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import GraphClient, Together
+from source_microsoft_graph.client import BatchSize, GraphClient
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import ConnectionFailed, Known, describe
 from source_microsoft_graph.pacing import Pacer
@@ -48,7 +48,7 @@ class Sync:
         self._given_up: set[Hashable] = set()
         self._failures: Counter[Hashable] = Counter()
         self._sightings: defaultdict[Hashable, Sightings] = defaultdict(Sightings)
-        self._together: dict[Hashable, Together] = {}
+        self._batch_sizes: dict[Hashable, BatchSize] = {}
         self._shared: dict[Hashable, SharedListing[str]] = {}
 
     @property
@@ -79,10 +79,10 @@ class Sync:
         with self._lock:
             return self._shared.setdefault(key, SharedListing(listing))
 
-    def together(self, key: Hashable, most: int) -> Together:
+    def batch_size(self, key: Hashable, most: int) -> BatchSize:
         """How many pages are asked for in a request under this key, at first and by now."""
         with self._lock:
-            return self._together.setdefault(key, Together(most))
+            return self._batch_sizes.setdefault(key, BatchSize(most))
 
     def sightings(self, key: Hashable) -> Sightings:
         """The ids seen under this key."""

@@ -232,10 +232,10 @@ class GraphStream(HttpStream, ABC):
             yield {}
             return
         (placeholder,) = PLACEHOLDER.findall(self.path_template)
-        for together in _by(MOST if self.batch_size > 1 else 1, self.owners()):
+        for chunk in _chunks(MOST if self.batch_size > 1 else 1, self.owners()):
             if self.sync.has_given_up(self.reading):
                 return
-            yield {placeholder: together}
+            yield {placeholder: chunk}
 
     def read_records(
         self,
@@ -303,10 +303,10 @@ class GraphStream(HttpStream, ABC):
                 page_requests.append(self._ask(listing))
 
         ask_for(listings)
-        together = self.sync.together(self.reading, self.batch_size)
+        batch_size = self.sync.batch_size(self.reading, self.batch_size)
         failed: dict[str, GraphError] = {}
         # A failure keeps what it passed through: left open, this would keep its place among the requests under way.
-        with closing(self.sync.client.responses(page_requests, together, is_lazy=self.keys_only)) as responses:
+        with closing(self.sync.client.responses(page_requests, batch_size, is_lazy=self.keys_only)) as responses:
             while not self.sync.has_given_up(self.reading) and (page_response := next(responses, None)):
                 listing: Listing = page_response.page_request.listing
                 if page_response.known.action is Action.READ:
@@ -558,20 +558,20 @@ def either(permission: str, least: Iterable[str]) -> str:
     return f"{permission} (at least {others})" if others else permission
 
 
-def _by(number: int, owners: Iterable[str]) -> Iterator[list[str]]:
+def _chunks(number: int, owners: Iterable[str]) -> Iterator[list[str]]:
     """So many at a time; those found before finding more failed come before the failure."""
-    together: list[str] = []
+    chunk: list[str] = []
     failure: GraphError | None = None
     try:
         for owner in owners:
-            together.append(owner)
-            if len(together) == number:
-                yield together
-                together = []
+            chunk.append(owner)
+            if len(chunk) == number:
+                yield chunk
+                chunk = []
     except GraphError as error:
         failure = error
-    if together:
-        yield together
+    if chunk:
+        yield chunk
     if failure:
         raise failure
 
