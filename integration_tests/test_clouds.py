@@ -21,7 +21,7 @@ from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.clouds import CLOUDS, SOVEREIGN, Cloud
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import SignInRefused
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync import Sync
@@ -51,8 +51,8 @@ def tenant() -> Tenant:
 def network(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Every host of every cloud, all of which would answer."""
     clock = Clock()
-    monkeypatch.setattr(Pacer, "now", lambda _: clock.now())
-    monkeypatch.setattr(Pacer, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
+    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
     with Network(dict.fromkeys(EVERY_HOST, tenant)) as network:
         yield network
 

@@ -26,7 +26,7 @@ from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.client import BatchSize, PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import SIGN_IN, SignInRefused
-from source_microsoft_graph.pacing import Pacer, Service
+from source_microsoft_graph.pacing import RateLimiter, Service
 from source_microsoft_graph.sync import Sync
 
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
@@ -58,7 +58,7 @@ def network(tenant: Tenant) -> Iterator[Network]:
 
 def auth_of(tenant: Tenant, **credentials: Any) -> GraphAuth:
     raw = {"tenant_id": tenant.tenant_id, "credentials": {"client_id": tenant.client_id, **credentials}}
-    return GraphAuth(Config.parse(raw), Pacer())
+    return GraphAuth(Config.parse(raw), RateLimiter())
 
 
 def by_pem(app: Any, **more: Any) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 def identity_of(server: Server, **fields: str) -> GraphAuth:
     credentials = {"auth_type": "managed_identity", **fields}
     raw = {"tenant_id": server.tenant.tenant_id, "credentials": credentials, "cloud": server.config()["cloud"]}
-    return GraphAuth(Config.parse(raw), Pacer())
+    return GraphAuth(Config.parse(raw), RateLimiter())
 
 
 @pytest.mark.parametrize("fields", [{}, {"client_id": "the-identity"}], ids=["system-assigned", "user-assigned"])
@@ -305,7 +305,7 @@ def test_an_identity_that_is_not_there_is_refused(machine: Server) -> None:
 def test_off_azure_there_is_no_identity(machine: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing answers, that is the configuration's fault and not an outage."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
-    monkeypatch.setattr(Pacer, "sleep", lambda *_: None)
+    monkeypatch.setattr(RateLimiter, "sleep", lambda *_: None)
 
     with pytest.raises(SignInRefused, match="Nothing hands out tokens for a managed identity here"):
         identity_of(machine).token()

@@ -20,7 +20,7 @@ from simulated_tenant.server import Server, serve
 from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 from source_microsoft_graph.preflight import Report
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
@@ -67,8 +67,8 @@ MORE = {"group_member": ("Application.Read.All",)}
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(Pacer, "now", lambda _: clock.now())
-    monkeypatch.setattr(Pacer, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
+    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
 
 
 def reported(tenant: Tenant, **more: Any) -> Report:

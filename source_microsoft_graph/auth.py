@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.credentials import TokenRequest
 from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused, retry_after
-from source_microsoft_graph.pacing import ATTEMPTS, Pacer, backoff
+from source_microsoft_graph.pacing import ATTEMPTS, RateLimiter, backoff
 
 _RENEW_EARLY = 5 * 60
 _TIMEOUT = (10, 30)
@@ -29,9 +29,9 @@ _ENTRA_CODE = re.compile(r"AADSTS(\d+)")
 class GraphAuth(AuthBase):
     """Puts the token on each request. Fetched on first use, renewed before it expires, once for all threads."""
 
-    def __init__(self, config: Config, pacer: Pacer) -> None:
+    def __init__(self, config: Config, limiter: RateLimiter) -> None:
         self._config = config
-        self._pacer = pacer
+        self._limiter = limiter
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = 0.0
@@ -43,7 +43,7 @@ class GraphAuth(AuthBase):
     def token(self) -> str:
         """Raises `SignInRefused` where Entra says no, `GraphUnreachable` where it does not answer."""
         with self._lock:
-            if self._pacer.now() >= self._renew_at:
+            if self._limiter.now() >= self._renew_at:
                 self._fetch()
             return self._token
 
@@ -74,7 +74,7 @@ class GraphAuth(AuthBase):
         self._token = answer["access_token"]
         add_to_secrets(self._token)
         lifetime = float(answer["expires_in"])
-        self._renew_at = self._pacer.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
+        self._renew_at = self._limiter.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
 
     def _ask(self, claims: str | None) -> dict[str, Any]:
         credentials, login_host = self._config.credentials, self._config.cloud.login_host
@@ -92,7 +92,7 @@ class GraphAuth(AuthBase):
             except requests.RequestException as error:
                 trouble, wait = error, None if error.response is None else retry_after(error.response)
             if attempt < ATTEMPTS:
-                self._pacer.sleep(wait or backoff(attempt))
+                self._limiter.sleep(wait or backoff(attempt))
         if credentials.no_endpoint and isinstance(trouble, requests.ConnectionError):
             raise SignInRefused(f"Sign-in failed. {credentials.no_endpoint} {trouble}")
         raise GraphUnreachable(

@@ -39,7 +39,7 @@ from source_microsoft_graph.errors import (
     retry_after,
     with_content,
 )
-from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, Pacer, Service, backoff
+from source_microsoft_graph.pacing import ATTEMPTS, PATIENCE, RateLimiter, Service, backoff
 
 _logger = logging.getLogger("airbyte")
 
@@ -129,11 +129,11 @@ class PendingRequest:
 class GraphClient:
     """Sends requests to one Graph host, so many at once. Shared by all workers; safe between threads."""
 
-    def __init__(self, graph_host: str, auth: GraphAuth, pacer: Pacer, at_once: int) -> None:
+    def __init__(self, graph_host: str, auth: GraphAuth, limiter: RateLimiter, at_once: int) -> None:
         self._host = graph_host
         self._batch_url = f"https://{graph_host}{_VERSION}/$batch"
         self._auth = auth
-        self._pacer = pacer
+        self._limiter = limiter
         self._places = threading.BoundedSemaphore(at_once)
         self._answered_at = float("-inf")
         self.date: datetime | None = None
@@ -173,7 +173,7 @@ class GraphClient:
         while page_requests or waiting:
             batch = self._next_batch(page_requests, waiting, batch_size.most)
             with ExitStack() as place:
-                self._pacer.wait(batch[0].page_request.service, len(batch), self._places)
+                self._limiter.wait(batch[0].page_request.service, len(batch), self._places)
                 place.push(self._places)
                 self.raise_if_failed()
                 request, size, parts = self._send(batch)
@@ -199,7 +199,7 @@ class GraphClient:
         """What may be asked now: first what waited long enough, then what is new. Sleeps while there is nothing."""
         while True:
             self.raise_if_failed()
-            now = self._pacer.now()
+            now = self._limiter.now()
             batch = [pending for pending in waiting if pending.ready_at <= now][:batch_size]
             waiting[:] = [pending for pending in waiting if pending not in batch]
             while page_requests and len(batch) < batch_size:
@@ -209,15 +209,15 @@ class GraphClient:
                 (batch if pending.ready_at <= now else waiting).append(pending)
             if batch:
                 return batch
-            self._pacer.sleep(min(pending.ready_at for pending in waiting) - now)
+            self._limiter.sleep(min(pending.ready_at for pending in waiting) - now)
 
     def _settle(
         self, pending: PendingRequest, request: requests.PreparedRequest, response: requests.Response
     ) -> PageResponse | None:
         """The final answer, or None where the trial has to be sent again."""
-        known, page_request, now = judge(response), pending.page_request, self._pacer.now()
+        known, page_request, now = judge(response), pending.page_request, self._limiter.now()
         if is_near_limit(response):
-            self._pacer.near_limit(page_request.service)
+            self._limiter.near_limit(page_request.service)
         lasting: GraphUnavailable | None = None
         match known.action:
             case Action.WAIT:
@@ -226,7 +226,7 @@ class GraphClient:
                 if page_request.service.value.per_object:
                     pending.ready_at = now + wait
                 else:
-                    self._pacer.pause(page_request.service, wait)
+                    self._limiter.pause(page_request.service, wait)
                 if now + wait <= pending.started + PATIENCE:
                     return None
                 lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {describe(response)}")
@@ -248,7 +248,7 @@ class GraphClient:
         """End the sync: from now on every request of every worker raises this failure."""
         with self._failing:
             self._failure = self._failure or failure
-        self._pacer.stop()
+        self._limiter.stop()
         return failure
 
     def raise_if_failed(self) -> None:
@@ -283,7 +283,7 @@ class GraphClient:
             content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as error:
             return prepared, 0, no_answer(prepared, error)
-        self._answered_at = self._pacer.now()
+        self._answered_at = self._limiter.now()
         self.date = self.date or _date(response)
         if response.ok:
             self._accepted = prepared.headers["Authorization"]

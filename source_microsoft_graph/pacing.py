@@ -115,7 +115,7 @@ class _Meter:
 _EVERYWHERE = nullcontext()
 
 
-class Pacer:
+class RateLimiter:
     """Holds workers back while their service is paused or busy. Safe to share between threads."""
 
     def __init__(self) -> None:

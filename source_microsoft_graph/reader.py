@@ -40,7 +40,7 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
 from source_microsoft_graph.cursors import Progress, StreamCursor
 from source_microsoft_graph.output import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
-from source_microsoft_graph.pacing import Pacer, Service
+from source_microsoft_graph.pacing import RateLimiter, Service
 from source_microsoft_graph.reporter import Reporter
 from source_microsoft_graph.streams.base import GraphStream
 
@@ -57,14 +57,18 @@ class ChunkReader(ConcurrentSource):
     """Reads streams at once and passes their records on as chunks."""
 
     def __init__(
-        self, streams: Mapping[GraphStream, StreamCursor | None], workers: int, pacer: Pacer, logger: logging.Logger
+        self,
+        streams: Mapping[GraphStream, StreamCursor | None],
+        workers: int,
+        limiter: RateLimiter,
+        logger: logging.Logger,
     ) -> None:
         """Each stream comes with where it stands if it is read incrementally. `workers` is how many partitions of one
         service are read at once."""
         self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
         self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
         self._streams = streams
-        self._reporter = Reporter(streams, pacer, self.messages, logger)
+        self._reporter = Reporter(streams, limiter, self.messages, logger)
         super().__init__(
             _Lanes(len(streams), workers, logger),
             logger,

@@ -18,7 +18,7 @@ from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_protocol_dataclasses.models.airbyte_protocol import AirbyteStreamStatusRateLimitedReason
 
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 from source_microsoft_graph.streams.base import GraphStream
 
 _EVERY = 60.0
@@ -35,12 +35,12 @@ class Reporter:
     nothing else would say so."""
 
     def __init__(
-        self, streams: Iterable[GraphStream], pacer: Pacer, messages: MessageRepository, logger: logging.Logger
+        self, streams: Iterable[GraphStream], limiter: RateLimiter, messages: MessageRepository, logger: logging.Logger
     ) -> None:
         self._under_way = {stream.name: stream for stream in streams}
-        self._pacer, self._messages, self._logger = pacer, messages, logger
+        self._limiter, self._messages, self._logger = limiter, messages, logger
         self._records: Counter[str] = Counter()
-        self._told = pacer.now()
+        self._told = limiter.now()
         self._told_records: Counter[str] = Counter()
         self._waits_until: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -69,10 +69,10 @@ class Reporter:
     def look(self) -> None:
         """Say what there is to say by now."""
         with self._lock:
-            now, streams = self._pacer.now(), list(self._under_way.values())
+            now, streams = self._limiter.now(), list(self._under_way.values())
             records = self._records.copy()
         for stream in streams:
-            waits = self._pacer.opens_in(stream.service)
+            waits = self._limiter.opens_in(stream.service)
             # Once for each wait, however often it is looked at.
             if waits >= _WORTH_TELLING and self._waits_until.get(stream.name, now) <= now:
                 self._waits_until[stream.name] = now + waits

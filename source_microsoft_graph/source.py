@@ -112,7 +112,7 @@ class SourceMicrosoftGraph(AbstractSource):
             stream: _resumed(stream, kept.get(stream.name)) if wanted[stream.name] is SyncMode.incremental else None
             for stream in selected
         }
-        reader = ChunkReader(cursors, sync.config.num_workers, sync.pacer, logger)
+        reader = ChunkReader(cursors, sync.config.num_workers, sync.limiter, logger)
         self._message_repository = reader.messages
         try:
             yield from reader.read_chunks()

@@ -16,7 +16,7 @@ from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import BatchSize, GraphClient
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import ConnectionFailed, Known, describe
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 
 T = TypeVar("T")
 
@@ -36,9 +36,9 @@ class Sync:
 
     def __init__(self, config: Config, logger: logging.Logger) -> None:
         self.config = config
-        self.pacer = Pacer()
-        self.auth = GraphAuth(config, self.pacer)
-        self.client = GraphClient(config.cloud.graph_host, self.auth, self.pacer, config.num_workers)
+        self.limiter = RateLimiter()
+        self.auth = GraphAuth(config, self.limiter)
+        self.client = GraphClient(config.cloud.graph_host, self.auth, self.limiter, config.num_workers)
         self.skipped = Skipped(logger)
         self.selected: frozenset[type] = frozenset()
         self._started = datetime.now(UTC)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests_mock
 
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 from unit_tests.graph_api import FakeGraph
 
 
@@ -27,8 +27,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(Pacer, "now", lambda _: clock.now())
-    monkeypatch.setattr(Pacer, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
+    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
     monkeypatch.setattr("source_microsoft_graph.pacing.random.uniform", lambda low, high: high)
     return clock
 

@@ -19,7 +19,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secre
 from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import SIGN_IN, ConnectionFailed, GraphUnreachable, Help, SignInRefused
-from source_microsoft_graph.pacing import Pacer
+from source_microsoft_graph.pacing import RateLimiter
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, LOGIN, TENANT, Answer, FakeGraph, a_token
 
@@ -64,7 +64,7 @@ def graph(wire: requests_mock.Mocker) -> FakeGraph:
 
 @pytest.fixture
 def auth(graph: FakeGraph) -> GraphAuth:
-    return GraphAuth(Config.parse(CONFIG), Pacer())
+    return GraphAuth(Config.parse(CONFIG), RateLimiter())
 
 
 def a_grant(token: str, expires_in: float = 3600) -> Answer:
@@ -146,7 +146,7 @@ def test_only_the_clouds_own_login_host_is_asked(
     )
     wire.post(f"{login}/oauth2/v2.0/token", **a_grant("a-token"))
 
-    assert GraphAuth(Config.parse({**CONFIG, "cloud": cloud}), Pacer()).token() == "a-token"
+    assert GraphAuth(Config.parse({**CONFIG, "cloud": cloud}), RateLimiter()).token() == "a-token"
     assert {f"https://{request.netloc}" for request in wire.request_history} == {f"https://{host}"}
     assert parse_qs(wire.request_history[-1].text)["scope"] == [scope]
 

@@ -22,7 +22,7 @@ from source_microsoft_graph.errors import (
     SignInRefused,
     body_of,
 )
-from source_microsoft_graph.pacing import PATIENCE, Pacer, Service
+from source_microsoft_graph.pacing import PATIENCE, RateLimiter, Service
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_token, an_error, throttled
 
@@ -47,18 +47,18 @@ def graph(wire: requests_mock.Mocker) -> FakeGraph:
 
 
 @pytest.fixture
-def pacer() -> Pacer:
-    return Pacer()
+def limiter() -> RateLimiter:
+    return RateLimiter()
 
 
 @pytest.fixture
-def client(graph: FakeGraph, pacer: Pacer) -> GraphClient:
-    return a_client(pacer)
+def client(graph: FakeGraph, limiter: RateLimiter) -> GraphClient:
+    return a_client(limiter)
 
 
-def a_client(pacer: Pacer, at_once: int = 10) -> GraphClient:
+def a_client(limiter: RateLimiter, at_once: int = 10) -> GraphClient:
     config = Config.parse(CONFIG)
-    return GraphClient(config.cloud.graph_host, GraphAuth(config, pacer), pacer, at_once)
+    return GraphClient(config.cloud.graph_host, GraphAuth(config, limiter), limiter, at_once)
 
 
 def a_request(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> PageRequest:
@@ -433,9 +433,9 @@ def test_the_first_failure_is_the_one_told(client: GraphClient) -> None:
         client.raise_if_failed()
 
 
-def test_failing_wakes_who_waits(graph: FakeGraph, client: GraphClient, pacer: Pacer, clock: Clock) -> None:
+def test_failing_wakes_who_waits(graph: FakeGraph, client: GraphClient, limiter: RateLimiter, clock: Clock) -> None:
     """A throttled service holds nobody any longer once the sync is over, and nothing more is asked."""
-    pacer.pause(Service.DIRECTORY, 3600)
+    limiter.pause(Service.DIRECTORY, 3600)
     client.fail(SignInRefused("Over."))
 
     with pytest.raises(SignInRefused):
@@ -489,12 +489,12 @@ def test_the_same_host_in_other_words_is_the_same(wire: requests_mock.Mocker, cl
 
 @pytest.mark.parametrize("host", ["graph.microsoft.com:443", "Graph.Microsoft.com"])
 def test_a_configured_host_may_be_in_other_words_too(
-    wire: requests_mock.Mocker, graph: FakeGraph, pacer: Pacer, host: str
+    wire: requests_mock.Mocker, graph: FakeGraph, limiter: RateLimiter, host: str
 ) -> None:
     """A custom cloud's host is what the user typed; Graph's links have it in Graph's own words."""
     graph.answers("users", PAGE)
     wire.get(f"https://{host}/v1.0/users", **PAGE)
-    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), pacer), pacer, 10)
+    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), limiter), limiter, 10)
 
     assert get(client, PageRequest(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
     assert get(client, USERS) == (PAGE["json"], Action.READ)
@@ -553,12 +553,12 @@ def test_every_request_says_who_asks_and_what_for(graph: FakeGraph, client: Grap
 
 
 def test_a_proxy_of_the_environment_is_used(
-    graph: FakeGraph, pacer: Pacer, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    graph: FakeGraph, limiter: RateLimiter, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a company's proxy the connector goes where the environment sends it."""
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "")
     graph.answers("users", PAGE)
-    a_client(pacer).get(USERS)
+    a_client(limiter).get(USERS)
 
     assert [settings["proxies"].get("https") for _, settings in sent] == ["http://proxy.example:3128"]

@@ -7,11 +7,11 @@ from bisect import bisect_left
 
 import pytest
 
-from source_microsoft_graph.pacing import Pacer, Service, backoff
+from source_microsoft_graph.pacing import RateLimiter, Service, backoff
 from unit_tests.conftest import Clock
 
 # Taken before the fake clock takes their place.
-REAL_NOW, REAL_SLEEP = Pacer.now, Pacer.sleep
+REAL_NOW, REAL_SLEEP = RateLimiter.now, RateLimiter.sleep
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Real time for threads that really wait, and a sign that one of them does."""
     asleep = threading.Event()
 
-    def sleep(pacer: Pacer, seconds: float) -> None:
+    def sleep(limiter: RateLimiter, seconds: float) -> None:
         asleep.set()
-        REAL_SLEEP(pacer, seconds)
+        REAL_SLEEP(limiter, seconds)
 
-    monkeypatch.setattr(Pacer, "now", REAL_NOW)
-    monkeypatch.setattr(Pacer, "sleep", sleep)
+    monkeypatch.setattr(RateLimiter, "now", REAL_NOW)
+    monkeypatch.setattr(RateLimiter, "sleep", sleep)
     return asleep
 
 
@@ -55,32 +55,32 @@ def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("paused", Service)
 def test_a_pause_holds_back_its_service_alone(clock: Clock, paused: Service) -> None:
     """Graph's services throttle independently, so only who asks the throttled one waits."""
-    pacer = Pacer()
-    pacer.pause(paused, 30)
+    limiter = RateLimiter()
+    limiter.pause(paused, 30)
     for service in Service:
         if service is not paused:
-            pacer.wait(service)
+            limiter.wait(service)
     assert clock.slept == []
 
-    pacer.wait(paused)
+    limiter.wait(paused)
 
     assert clock.slept == [30.0]
 
 
 def test_a_service_never_paused_is_open(clock: Clock) -> None:
     """Nobody waits before Graph has said so."""
-    Pacer().wait(Service.DIRECTORY)
+    RateLimiter().wait(Service.DIRECTORY)
 
     assert clock.slept == []
 
 
 def test_a_pause_ends(clock: Clock) -> None:
     """Who comes late waits for the rest of the pause, who comes after it not at all."""
-    pacer = Pacer()
-    pacer.pause(Service.TEAMS, 30)
+    limiter = RateLimiter()
+    limiter.pause(Service.TEAMS, 30)
     clock.time += 20
-    pacer.wait(Service.TEAMS)
-    pacer.wait(Service.TEAMS)
+    limiter.wait(Service.TEAMS)
+    limiter.wait(Service.TEAMS)
 
     assert clock.slept == [10.0]
 
@@ -88,37 +88,37 @@ def test_a_pause_ends(clock: Clock) -> None:
 @pytest.mark.parametrize("pauses", [(30, 5), (5, 30)], ids=["longer first", "shorter first"])
 def test_a_longer_pause_stands(clock: Clock, pauses: tuple[float, float]) -> None:
     """Workers refused at different moments are told different times; the latest holds for all."""
-    pacer = Pacer()
+    limiter = RateLimiter()
     for seconds in pauses:
-        pacer.pause(Service.OUTLOOK, seconds)
-    pacer.wait(Service.OUTLOOK)
+        limiter.pause(Service.OUTLOOK, seconds)
+    limiter.wait(Service.OUTLOOK)
 
     assert clock.slept == [30.0]
 
 
 def test_a_pause_that_grows_is_waited_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker may be refused meanwhile, so who wakes up looks again."""
-    pacer = Pacer()
-    pacer.pause(Service.FILES, 10)
+    limiter = RateLimiter()
+    limiter.pause(Service.FILES, 10)
     sleep = clock.sleep
 
     def refused_meanwhile(seconds: float) -> None:
         sleep(seconds)
         monkeypatch.setattr(clock, "sleep", sleep)
-        pacer.pause(Service.FILES, 20)
+        limiter.pause(Service.FILES, 20)
 
     monkeypatch.setattr(clock, "sleep", refused_meanwhile)
-    pacer.wait(Service.FILES)
+    limiter.wait(Service.FILES)
 
     assert clock.slept == [10.0, 20.0]
 
 
 def test_nobody_waits_after_the_end(clock: Clock) -> None:
     """Once the sync is over no pause holds anybody."""
-    pacer = Pacer()
-    pacer.pause(Service.REPORTS, 3600)
-    pacer.stop()
-    pacer.wait(Service.REPORTS)
+    limiter = RateLimiter()
+    limiter.pause(Service.REPORTS, 3600)
+    limiter.stop()
+    limiter.wait(Service.REPORTS)
 
     assert clock.slept == []
 
@@ -126,15 +126,15 @@ def test_nobody_waits_after_the_end(clock: Clock) -> None:
 @pytest.mark.parametrize("way", ["paused", "backing off"])
 def test_the_end_wakes_who_waits(asleep: threading.Event, way: str) -> None:
     """A worker in the middle of a long wait goes on as soon as the sync is over."""
-    pacer = Pacer()
-    pacer.pause(Service.TEAMS, 3600)
-    work = {"paused": lambda: pacer.wait(Service.TEAMS), "backing off": lambda: pacer.sleep(3600)}[way]
+    limiter = RateLimiter()
+    limiter.pause(Service.TEAMS, 3600)
+    work = {"paused": lambda: limiter.wait(Service.TEAMS), "backing off": lambda: limiter.sleep(3600)}[way]
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     assert asleep.wait(timeout=10)
     assert worker.is_alive()
 
-    pacer.stop()
+    limiter.stop()
     worker.join(timeout=10)
 
     assert not worker.is_alive()
@@ -142,9 +142,9 @@ def test_the_end_wakes_who_waits(asleep: threading.Event, way: str) -> None:
 
 def test_the_end_ends_sleeping_for_good(asleep: threading.Event) -> None:
     """After the end a back-off takes no time, so the attempts that are left are over at once."""
-    pacer = Pacer()
-    pacer.stop()
-    sleeper = threading.Thread(target=pacer.sleep, args=(3600,), daemon=True)
+    limiter = RateLimiter()
+    limiter.stop()
+    sleeper = threading.Thread(target=limiter.sleep, args=(3600,), daemon=True)
     sleeper.start()
     sleeper.join(timeout=10)
 
@@ -159,25 +159,25 @@ def test_services_are_named_for_people() -> None:
 # Paces: what is known to be allowed, and what is found out.
 
 
-def times(pacer: Pacer, clock: Clock, service: Service, *requests: int) -> list[float]:
+def times(limiter: RateLimiter, clock: Clock, service: Service, *requests: int) -> list[float]:
     """When each of these was let through, from now."""
     start, passed = clock.time, []
     for number in requests:
-        pacer.wait(service, number)
+        limiter.wait(service, number)
         passed.append(round(clock.time - start, 2))
     return passed
 
 
 def test_known_limits_are_kept_from_the_start(clock: Clock) -> None:
     """Five requests in ten seconds for the audit logs, one a second for conditional access, and a little to spare."""
-    assert times(Pacer(), clock, Service.REPORTS, *[1] * 11) == [0.0] * 5 + [10.5] * 5 + [21.0]
-    assert times(Pacer(), clock, Service.CONDITIONAL_ACCESS, 1, 1, 1) == [0.0, 1.05, 2.1]
+    assert times(RateLimiter(), clock, Service.REPORTS, *[1] * 11) == [0.0] * 5 + [10.5] * 5 + [21.0]
+    assert times(RateLimiter(), clock, Service.CONDITIONAL_ACCESS, 1, 1, 1) == [0.0, 1.05, 2.1]
 
 
 def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
     """Twenty chats are all that may be asked for at once, in one request or in several."""
-    assert times(Pacer(), clock, Service.CHATS, 20, 20) == [0.0, 1.26]
-    assert times(Pacer(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.26, 1.26]
+    assert times(RateLimiter(), clock, Service.CHATS, 20, 20) == [0.0, 1.26]
+    assert times(RateLimiter(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.26, 1.26]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
 )
 def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Service, a_second: int) -> None:
     """Five sixths of what is published, however it is measured; and of one team, chat or user, too."""
-    passed = times(Pacer(), clock, service, *[1] * 100 * a_second)
+    passed = times(RateLimiter(), clock, service, *[1] * 100 * a_second)
     for seconds in (1, 10, 60):
         most = max(bisect_left(passed, start + seconds) - place for place, start in enumerate(passed))
         assert most <= (a_second if seconds == 1 else a_second * (1 + seconds * 5 / 6))
@@ -194,18 +194,18 @@ def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Servi
 
 def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:
     """A batch larger than the limit waits for an empty window instead of for ever, and fills more than one."""
-    assert times(Pacer(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 3.15]
+    assert times(RateLimiter(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 3.15]
 
 
 def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
     """Full speed until Graph refuses; then a fifth less than what was sent, and never less than any tenant gets."""
-    pacer = Pacer()
-    assert times(pacer, clock, Service.DIRECTORY, *[1_000] * 5) == [0.0] * 5
+    limiter = RateLimiter()
+    assert times(limiter, clock, Service.DIRECTORY, *[1_000] * 5) == [0.0] * 5
 
-    pacer.pause(Service.DIRECTORY, 3)
+    limiter.pause(Service.DIRECTORY, 3)
 
-    assert times(pacer, clock, Service.DIRECTORY, 1_000, 1_000) == [10.5, 10.5]
-    small = Pacer()
+    assert times(limiter, clock, Service.DIRECTORY, 1_000, 1_000) == [10.5, 10.5]
+    small = RateLimiter()
     small.pause(Service.DIRECTORY, 3)
     assert times(small, clock, Service.DIRECTORY, 1_000, 166, 1) == [3.0, 3.0, 13.5]
 
@@ -213,57 +213,57 @@ def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
 def test_a_limit_that_is_shared_is_found_out(clock: Clock) -> None:
     """Refused though it kept to what is published, a sync leaves room for whoever else asks, and comes back to that
     pace and no higher one once it is refused no longer."""
-    pacer = Pacer()
-    times(pacer, clock, Service.CHATS, 20)
-    pacer.pause(Service.CHATS, 1)
+    limiter = RateLimiter()
+    times(limiter, clock, Service.CHATS, 20)
+    limiter.pause(Service.CHATS, 1)
 
-    assert times(pacer, clock, Service.CHATS, 20, 20) == [1.58, 3.01]
+    assert times(limiter, clock, Service.CHATS, 20, 20) == [1.58, 3.01]
     for _ in range(10):
         clock.time += 60
-        times(pacer, clock, Service.CHATS, 1)
+        times(limiter, clock, Service.CHATS, 1)
     clock.time += 60
-    assert times(pacer, clock, Service.CHATS, 20, 1) == [0.0, 1.26]
+    assert times(limiter, clock, Service.CHATS, 20, 1) == [0.0, 1.26]
 
 
 def test_a_service_that_always_refuses_is_still_asked(clock: Clock) -> None:
     """However often Graph refuses, a tenth of what is published is left."""
-    pacer = Pacer()
+    limiter = RateLimiter()
     for _ in range(100):
-        pacer.pause(Service.REPORTS, 1)
+        limiter.pause(Service.REPORTS, 1)
         clock.time += 11
 
-    assert times(pacer, clock, Service.REPORTS, 1, 1) == [0.0, 19.09]
+    assert times(limiter, clock, Service.REPORTS, 1, 1) == [0.0, 19.09]
 
 
 def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
     """All that was under way is refused together; that is one finding, not twenty."""
-    pacer = Pacer()
-    times(pacer, clock, Service.DIRECTORY, *[1_000] * 10)
+    limiter = RateLimiter()
+    times(limiter, clock, Service.DIRECTORY, *[1_000] * 10)
     for _ in range(20):
-        pacer.pause(Service.DIRECTORY, 1)
+        limiter.pause(Service.DIRECTORY, 1)
 
-    assert times(pacer, clock, Service.DIRECTORY, 1)[0] == 10.5
-    assert times(pacer, clock, Service.DIRECTORY, 7_999, 1) == [0.0, 10.5]
+    assert times(limiter, clock, Service.DIRECTORY, 1)[0] == 10.5
+    assert times(limiter, clock, Service.DIRECTORY, 7_999, 1) == [0.0, 10.5]
 
 
 def test_a_pace_that_was_kept_is_tried_faster(clock: Clock) -> None:
     """A window without a refusal allows a tenth more."""
-    pacer = Pacer()
-    times(pacer, clock, Service.DIRECTORY, *[1_000] * 10)
-    pacer.pause(Service.DIRECTORY, 1)
+    limiter = RateLimiter()
+    times(limiter, clock, Service.DIRECTORY, *[1_000] * 10)
+    limiter.pause(Service.DIRECTORY, 1)
     clock.time += 11
 
-    assert times(pacer, clock, Service.DIRECTORY, 8_800, 1) == [0.0, 10.5]
+    assert times(limiter, clock, Service.DIRECTORY, 8_800, 1) == [0.0, 10.5]
 
 
 def test_an_announcement_slows_down_without_a_pause(clock: Clock) -> None:
     """Near the limit nobody is stopped, and no more is sent than before."""
-    pacer = Pacer()
-    times(pacer, clock, Service.FILES, 700, 300)
-    pacer.near_limit(Service.FILES)
+    limiter = RateLimiter()
+    times(limiter, clock, Service.FILES, 700, 300)
+    limiter.near_limit(Service.FILES)
 
-    assert times(pacer, clock, Service.FILES, 1) == [63.0]
-    other = Pacer()
+    assert times(limiter, clock, Service.FILES, 1) == [63.0]
+    other = RateLimiter()
     times(other, clock, Service.FILES, 100)
     other.near_limit(Service.FILES)
     assert times(other, clock, Service.FILES, 525, 1) == [0.0, 63.0]

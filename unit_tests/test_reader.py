@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from source_microsoft_graph.pacing import Pacer, Service
+from source_microsoft_graph.pacing import RateLimiter, Service
 from unit_tests.graph_api import CONFIG, FakeGraph, an_error, read, rows
 
 
@@ -18,14 +18,14 @@ def test_a_slow_service_keeps_no_other_waiting(graph: FakeGraph, monkeypatch: py
     others_done = threading.Event()
     for path in ("auditLogs/directoryAudits", "auditLogs/signIns", "groups", "applications"):
         graph.lists(path, [{"id": path}])
-    wait = Pacer.wait
+    wait = RateLimiter.wait
 
-    def wait_for_others(pacer: Pacer, service: Service, *how: Any) -> None:
+    def wait_for_others(limiter: RateLimiter, service: Service, *how: Any) -> None:
         if service is Service.REPORTS:
             assert others_done.wait(timeout=10)
-        wait(pacer, service, *how)
+        wait(limiter, service, *how)
 
-    monkeypatch.setattr(Pacer, "wait", wait_for_others)
+    monkeypatch.setattr(RateLimiter, "wait", wait_for_others)
     done: list[str] = []
 
     def send(session: requests.Session, request: requests.PreparedRequest, **settings: Any) -> requests.Response:

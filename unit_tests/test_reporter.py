@@ -28,7 +28,7 @@ class Story:
         self.sync = Sync(Config.parse(CONFIG), LOGGER)
         self.messages = InMemoryMessageRepository()
         self.reporter = Reporter(
-            [Users(self.sync), AuditLogsSignins(self.sync)], self.sync.pacer, self.messages, LOGGER
+            [Users(self.sync), AuditLogsSignins(self.sync)], self.sync.limiter, self.messages, LOGGER
         )
         self._clock, self._caplog = clock, caplog
 
@@ -64,7 +64,7 @@ def test_a_minute_brings_a_line_for_each_stream(story: Story) -> None:
 
 def test_a_wait_for_a_limit_is_told_once(story: Story) -> None:
     """The platform is told of the stream and of when the wait is over, and the next line says so too."""
-    story.sync.pacer.pause(Service.REPORTS, 300)
+    story.sync.limiter.pause(Service.REPORTS, 300)
 
     lines = [line for _ in range(90) for line in story.after(1)]
 
@@ -79,7 +79,7 @@ def test_a_wait_for_a_limit_is_told_once(story: Story) -> None:
 
 def test_a_short_wait_is_nobodys_business(story: Story) -> None:
     """Pacing has a worker wait all the time; that is no news."""
-    story.sync.pacer.pause(Service.REPORTS, 4)
+    story.sync.limiter.pause(Service.REPORTS, 4)
 
     assert story.after(1) == []
     assert story.told() == []
@@ -88,7 +88,7 @@ def test_a_short_wait_is_nobodys_business(story: Story) -> None:
 def test_the_next_wait_is_told_again(story: Story) -> None:
     """Each wait has an end of its own."""
     for _ in range(2):
-        story.sync.pacer.pause(Service.REPORTS, 30)
+        story.sync.limiter.pause(Service.REPORTS, 30)
         story.after(1)
         story.after(1)
         story.after(60)

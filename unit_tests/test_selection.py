@@ -10,7 +10,7 @@ import requests_mock
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.pacing import Pacer, Service
+from source_microsoft_graph.pacing import RateLimiter, Service
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
 
@@ -372,13 +372,13 @@ def test_last_sign_ins_that_are_refused_are_left_out(graph: FakeGraph, error: Ma
 def test_last_sign_ins_have_a_limit_of_their_own(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten requests a minute, for users with their last sign-ins alone."""
     asked: list[Service] = []
-    wait = Pacer.wait
+    wait = RateLimiter.wait
 
-    def listened(pacer: Pacer, service: Service, *how: Any) -> None:
+    def listened(limiter: RateLimiter, service: Service, *how: Any) -> None:
         asked.append(service)
-        wait(pacer, service, *how)
+        wait(limiter, service, *how)
 
-    monkeypatch.setattr(Pacer, "wait", listened)
+    monkeypatch.setattr(RateLimiter, "wait", listened)
     graph.lists("users", [])
 
     read_with("users", extra_user_properties=["signInActivity"])

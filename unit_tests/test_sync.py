@@ -376,10 +376,10 @@ def test_the_end_tells_the_sums(sync: Sync, clock: Clock, caplog: pytest.LogCapt
     for stream, identifier, known in (("messages", "1", GONE), ("messages", "2", GONE), ("events", "1", NO_MAILBOX)):
         sync.skipped.add(stream, identifier, known, a_refusal())
     caplog.clear()
-    sync.pacer.pause(Service.OUTLOOK, 3600)
+    sync.limiter.pause(Service.OUTLOOK, 3600)
 
     sync.close()
-    sync.pacer.wait(Service.OUTLOOK)
+    sync.limiter.wait(Service.OUTLOOK)
 
     assert warned(caplog) == ["events: 1 skipped in all. No mailbox.", "messages: 2 skipped in all. Gone."]
     assert clock.slept == []

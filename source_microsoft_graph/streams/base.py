@@ -371,7 +371,7 @@ class GraphStream(HttpStream, ABC):
         """For the next page; the links carry the options of the first one in Graph's own form."""
         url, not_before = listing.link or self.first_page(listing), 0.0
         if listing.link and self.service.value.between:
-            not_before = self.sync.pacer.now() + self.service.value.between
+            not_before = self.sync.limiter.now() + self.service.value.between
         return PageRequest(
             url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers_of(listing)
         )
