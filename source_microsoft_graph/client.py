@@ -27,9 +27,9 @@ from source_microsoft_graph.batch import MOST, batch_of, parts_of
 from source_microsoft_graph.errors import (
     Action,
     ConnectionFailed,
+    ErrorRule,
     GraphUnavailable,
     GraphUnreachable,
-    Known,
     ProtocolBroken,
     claims_challenge,
     describe,
@@ -89,7 +89,7 @@ class PageResponse:
 
     page_request: PageRequest
     response: requests.Response
-    known: Known
+    rule: ErrorRule
     lasting: GraphUnavailable | None = None
 
 
@@ -151,12 +151,12 @@ class GraphClient:
             TcpKeepaliveHTTPAdapter(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE),
         )
 
-    def get(self, page_request: PageRequest) -> tuple[requests.Response, Known]:
+    def get(self, page_request: PageRequest) -> tuple[requests.Response, ErrorRule]:
         """The answer to one ask. Raises `GraphUnavailable` where Graph kept failing, and as `answers` does."""
         page_response = next(self.responses(deque([page_request]), BatchSize(1)))
         if page_response.lasting:
             raise page_response.lasting
-        return page_response.response, page_response.known
+        return page_response.response, page_response.rule
 
     def responses(
         self, page_requests: deque[PageRequest], batch_size: BatchSize, *, is_lazy: bool = False
@@ -215,11 +215,11 @@ class GraphClient:
         self, pending: PendingRequest, request: requests.PreparedRequest, response: requests.Response
     ) -> PageResponse | None:
         """The final answer, or None where the trial has to be sent again."""
-        known, page_request, now = judge(response), pending.page_request, self._limiter.now()
+        rule, page_request, now = judge(response), pending.page_request, self._limiter.now()
         if is_near_limit(response):
             self._limiter.near_limit(page_request.service)
         lasting: GraphUnavailable | None = None
-        match known.action:
+        match rule.action:
             case Action.WAIT:
                 pending.throttled += 1
                 wait = retry_after(response) or backoff(pending.throttled)
@@ -242,7 +242,7 @@ class GraphClient:
                     return None
                 if not may_shrink and action is not Action.CORRUPT:
                     lasting = self._lasting(response, pending.started)
-        return PageResponse(page_request, response, known, lasting)
+        return PageResponse(page_request, response, rule, lasting)
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""

@@ -122,7 +122,7 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ErrorRule:
     """One known kind of answer.
 
     It matches on the status, on any of Graph's nested error codes and on a part of the message, each only if
@@ -240,62 +240,64 @@ _TOP = Help("This endpoint refuses the page size.")
 _EXPIRED = Help("The page token expired before the listing was read to its end.")
 _CORRUPT = Help("An item is corrupt, and what is listed after it was not read.", "Find and delete the item.")
 
-_PAGE = Known(200, Action.READ, Help("A page."))
-_MALFORMED = Known(200, Action.RETRY, Help("The answer was cut off or is not a page in JSON."))
-UNKNOWN = Known(
+_PAGE = ErrorRule(200, Action.READ, Help("A page."))
+_MALFORMED = ErrorRule(200, Action.RETRY, Help("The answer was cut off or is not a page in JSON."))
+UNKNOWN = ErrorRule(
     None,
     Action.FAIL,
     Help("Graph refused the request.", "Look the code up.", f"{_LEARN}/graph/errors"),
     precise=False,
 )
 
-CATALOGUE: tuple[Known, ...] = (
+CATALOGUE: tuple[ErrorRule, ...] = (
     # The order matters: the first row that matches is taken.
-    Known(429, Action.WAIT, _THROTTLED),
-    Known(509, Action.WAIT, _THROTTLED),
-    Known(401, Action.RENEW, _TOKEN),
+    ErrorRule(429, Action.WAIT, _THROTTLED),
+    ErrorRule(509, Action.WAIT, _THROTTLED),
+    ErrorRule(401, Action.RENEW, _TOKEN),
     # Page and delta tokens. Directory answers 400 where the others answer 410.
-    Known(410, Action.RESTART, _EXPIRED),
-    Known(None, Action.RESTART, _EXPIRED, code="Directory_ExpiredPageToken"),
-    Known(None, Action.RESTART, _EXPIRED, code="DirectoryPageTokenNotFoundException"),
-    Known(None, Action.RESTART, _EXPIRED, code="syncStateNotFound"),
-    Known(None, Action.RESTART, _EXPIRED, code="syncStateInvalid"),
-    Known(None, Action.RESTART, _EXPIRED, code="resyncRequired"),
-    Known(400, Action.RESTART, _EXPIRED, text="token is either invalid or expired"),
+    ErrorRule(410, Action.RESTART, _EXPIRED),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="Directory_ExpiredPageToken"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="DirectoryPageTokenNotFoundException"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="syncStateNotFound"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="syncStateInvalid"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncRequired"),
+    ErrorRule(400, Action.RESTART, _EXPIRED, text="token is either invalid or expired"),
     # Page sizes.
-    Known(400, Action.UNPAGE, _TOP, text="for Top query has been exceeded"),
-    Known(400, Action.UNPAGE, _TOP, text="Query option 'Top' is not allowed"),
-    Known(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
-    Known(500, Action.CORRUPT, _CORRUPT, code="ErrorCorruptData"),
-    Known(504, Action.SHRINK, _TOO_SLOW),
-    Known(400, Action.FAIL, _FILTER, text="filter clause"),
+    ErrorRule(400, Action.UNPAGE, _TOP, text="for Top query has been exceeded"),
+    ErrorRule(400, Action.UNPAGE, _TOP, text="Query option 'Top' is not allowed"),
+    ErrorRule(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
+    ErrorRule(500, Action.CORRUPT, _CORRUPT, code="ErrorCorruptData"),
+    ErrorRule(504, Action.SHRINK, _TOO_SLOW),
+    ErrorRule(400, Action.FAIL, _FILTER, text="filter clause"),
     # Clouds and licences.
-    Known(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
+    ErrorRule(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
     # Users are refused likewise when they are asked for with their last sign-ins.
-    Known(403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant", precise=False),
-    Known(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license", precise=False),
-    Known(400, Action.FAIL, _NO_SHAREPOINT, text="does not have a SPO license"),
-    Known(402, Action.FAIL, _UNPAID),
+    ErrorRule(
+        403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant", precise=False
+    ),
+    ErrorRule(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license", precise=False),
+    ErrorRule(400, Action.FAIL, _NO_SHAREPOINT, text="does not have a SPO license"),
+    ErrorRule(402, Action.FAIL, _UNPAID),
     # One object.
-    Known(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user"),
-    Known(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI"),
-    Known(None, Action.SKIP, _NO_MAILBOX, text="REST API is not yet supported for this mailbox"),
-    Known(None, Action.SKIP, _NO_MAILBOX, code="ErrorInvalidUser"),
-    Known(None, Action.SKIP, _NO_MAILBOX, code="ErrorNonExistentMailbox"),
-    Known(None, Action.SKIP, _NO_DRIVE, text="user's mysite"),
-    Known(404, Action.SKIP, _GONE, precise=False),
-    Known(412, Action.SKIP, _APP_ONLY),
-    Known(423, Action.SKIP, _LOCKED),
+    ErrorRule(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user"),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI"),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, text="REST API is not yet supported for this mailbox"),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorInvalidUser"),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorNonExistentMailbox"),
+    ErrorRule(None, Action.SKIP, _NO_DRIVE, text="user's mysite"),
+    ErrorRule(404, Action.SKIP, _GONE, precise=False),
+    ErrorRule(412, Action.SKIP, _APP_ONLY),
+    ErrorRule(423, Action.SKIP, _LOCKED),
     # Permissions.
-    Known(403, Action.FAIL, PERMISSION, text="Missing role permissions on the request"),
-    Known(403, Action.DENY, _DENIED, precise=False),
+    ErrorRule(403, Action.FAIL, PERMISSION, text="Missing role permissions on the request"),
+    ErrorRule(403, Action.DENY, _DENIED, precise=False),
     # Passing trouble.
-    Known(409, Action.RETRY, _OVERLOADED),
-    Known(408, Action.RETRY, _OVERLOADED),
-    Known(500, Action.RETRY, _OVERLOADED),
-    Known(502, Action.RETRY, _OVERLOADED),
-    Known(503, Action.RETRY, _OVERLOADED),
-    Known(0, Action.RETRY, _NO_ANSWER),
+    ErrorRule(409, Action.RETRY, _OVERLOADED),
+    ErrorRule(408, Action.RETRY, _OVERLOADED),
+    ErrorRule(500, Action.RETRY, _OVERLOADED),
+    ErrorRule(502, Action.RETRY, _OVERLOADED),
+    ErrorRule(503, Action.RETRY, _OVERLOADED),
+    ErrorRule(0, Action.RETRY, _NO_ANSWER),
 )
 
 _ENTRA = f"{_LEARN}/entra/identity-platform"
@@ -367,7 +369,7 @@ NO_ASSERTION = Help(
 """What is amiss before Entra is asked."""
 
 
-def judge(response: requests.Response) -> Known:
+def judge(response: requests.Response) -> ErrorRule:
     """The kind of answer this is: a page, or the first row of the catalogue that matches."""
     body = body_of(response)
     if 200 <= response.status_code < 300:
@@ -375,7 +377,7 @@ def judge(response: requests.Response) -> Known:
     if response.status_code == 503 and "Retry-After" in response.headers:
         return CATALOGUE[0]
     codes, message = list(_codes(body)), _message(body).lower()
-    return next((known for known in CATALOGUE if known.matches(response.status_code, codes, message)), UNKNOWN)
+    return next((rule for rule in CATALOGUE if rule.matches(response.status_code, codes, message)), UNKNOWN)
 
 
 def body_of(response: requests.Response) -> dict[str, Any]:

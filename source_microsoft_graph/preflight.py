@@ -100,32 +100,32 @@ class Preflight:
         page_requests = deque(page_request for _, page_request in probes)
         for page_response in self._sync.client.responses(page_requests, BatchSize(MOST)):
             stream = next(stream for stream, page_request in probes if page_request is page_response.page_request)
-            if page_response.known.action is Action.READ:
+            if page_response.rule.action is Action.READ:
                 self._first.update({type(stream): row["id"] for row in body_of(page_response.response)["value"][:1]})
             self._verdicts[type(stream)] = self._judged(stream, page_response)
 
     def _judged(self, stream: GraphStream, page_response: PageResponse) -> Verdict:
         """What reading would make of this answer."""
-        known, action, response = page_response.known, page_response.known.action, page_response.response
+        rule, action, response = page_response.rule, page_response.rule.action, page_response.response
         of_one_object = bool(page_response.page_request.listing.parents)
         if page_response.lasting:
             return Verdict(stream.name, Lack.ANSWER, describe(response), "Try again later.")
         if response.status_code == 400 and page_response.page_request.listing.query != stream.query:
-            raise StreamRefused(f"user_filter, include_users: {known.help} {describe(response)}")
+            raise StreamRefused(f"user_filter, include_users: {rule.help} {describe(response)}")
         # The owner of an object's rows was listed with the same token.
         if action is Action.RENEW and not of_one_object:
-            raise self._sync.client.fail(SignInRefused(f"{known.help} {describe(response)}"))
+            raise self._sync.client.fail(SignInRefused(f"{rule.help} {describe(response)}"))
         if action is Action.DENY:
             is_permitted = bool(self._roles.intersection(stream.permissions))
             if not is_permitted:
                 return self._denied(stream, response=describe(response))
             action = Action.SKIP if of_one_object else Action.FAIL
         if action is Action.FAIL:
-            if known.help.lack is Lack.PERMISSION:
+            if rule.help.lack is Lack.PERMISSION:
                 return self._denied(stream, response=describe(response))
-            if known.help.lack:
-                return _lacking(stream, known.help)
-            return Verdict(stream.name, Lack.REFUSED, describe(response), str(known.help))
+            if rule.help.lack:
+                return _lacking(stream, rule.help)
+            return Verdict(stream.name, Lack.REFUSED, describe(response), str(rule.help))
         return self._readable(stream)
 
     def _denied(self, stream: GraphStream, response: str) -> Verdict:

@@ -15,7 +15,7 @@ from source_microsoft_graph.auth import GraphAuth
 from source_microsoft_graph.batch import MOST
 from source_microsoft_graph.client import BatchSize, GraphClient
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import ConnectionFailed, Known, describe
+from source_microsoft_graph.errors import ConnectionFailed, ErrorRule, describe
 from source_microsoft_graph.pacing import RateLimiter
 
 T = TypeVar("T")
@@ -216,16 +216,16 @@ class Skipped:
         self._lock = threading.Lock()
         self._objects: dict[tuple[str, str], set[str]] = defaultdict(set)
 
-    def add(self, stream: str, identifier: str, known: Known, response: requests.Response) -> None:
+    def add(self, stream: str, identifier: str, rule: ErrorRule, response: requests.Response) -> None:
         """Count the object, and name it unless it was named or many of its kind were."""
         with self._lock:
-            objects = self._objects[stream, str(known.help)]
+            objects = self._objects[stream, str(rule.help)]
             is_new = identifier not in objects
             objects.add(identifier)
             count = len(objects)
         if is_new and count <= _NAMED_OBJECTS:
             more = "" if count < _NAMED_OBJECTS else " Further ones are only counted."
-            self._logger.warning(f"{stream}: skipped {identifier}. {known.help.meaning} {describe(response)}{more}")
+            self._logger.warning(f"{stream}: skipped {identifier}. {rule.help.meaning} {describe(response)}{more}")
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Objects skipped by stream and reason."""

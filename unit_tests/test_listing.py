@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.errors import Action, Help, Known, ProtocolBroken
+from source_microsoft_graph.errors import Action, ErrorRule, Help, ProtocolBroken
 from source_microsoft_graph.streams.listing import Listing
 
 EVERYTHING, PROVEN, DEFAULT = ("id", "displayName", "risky"), ("id", "displayName"), ()
 EXPIRED, TOO_LARGE, CORRUPT, NO_TOP = (
-    Known(None, action, Help("No.")) for action in (Action.RESTART, Action.SHRINK, Action.CORRUPT, Action.UNPAGE)
+    ErrorRule(None, action, Help("No.")) for action in (Action.RESTART, Action.SHRINK, Action.CORRUPT, Action.UNPAGE)
 )
 
 
@@ -71,7 +71,7 @@ def test_a_circle_is_an_error(links: list[str]) -> None:
 
 
 @pytest.mark.parametrize("known", [EXPIRED, TOO_LARGE, CORRUPT, NO_TOP], ids=lambda known: known.action.name)
-def test_links_may_come_again_after_a_new_start(known: Known) -> None:
+def test_links_may_come_again_after_a_new_start(known: ErrorRule) -> None:
     """Reading again from the first page passes the same pages, which is no circle."""
     listing = a_listing()
     listing.advance("a")
@@ -153,7 +153,7 @@ def test_a_listing_given_up_stays_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("known", [TOO_LARGE, CORRUPT], ids=lambda known: known.action.name)
-def test_pages_shrink_to_one_row(known: Known) -> None:
+def test_pages_shrink_to_one_row(known: ErrorRule) -> None:
     """Each time a quarter, at last a single row, and then there is nothing left to try."""
     listing = a_listing()
     sizes = [listing.page_size]
@@ -193,7 +193,7 @@ def test_other_answers_are_no_reason_to_start_again(action: Action) -> None:
     listing = a_listing()
     listing.advance("a")
 
-    assert listing.adapt(Known(None, action, Help("No."))) is False
+    assert listing.adapt(ErrorRule(None, action, Help("No."))) is False
     assert standing(listing) == ("a", 999, DEFAULT)
 
 

@@ -16,7 +16,7 @@ import requests
 
 from source_microsoft_graph.client import PageRequest
 from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, GraphUnavailable, Help, Known
+from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, ErrorRule, GraphUnavailable, Help
 from source_microsoft_graph.pacing import Service
 from source_microsoft_graph.sync import SharedListing, Sightings, Skipped, Sync
 from unit_tests.conftest import Clock
@@ -289,8 +289,8 @@ def test_an_outage_was_reported_object_by_object(sync: Sync) -> None:
 
 # What was skipped.
 
-NO_MAILBOX = Known(404, Action.SKIP, Help("No mailbox."))
-GONE = Known(404, Action.SKIP, Help("Gone."))
+NO_MAILBOX = ErrorRule(404, Action.SKIP, Help("No mailbox."))
+GONE = ErrorRule(404, Action.SKIP, Help("Gone."))
 
 
 def a_refusal() -> requests.Response:

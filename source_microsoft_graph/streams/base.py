@@ -22,9 +22,9 @@ from source_microsoft_graph.errors import (
     NOT_IN_CLOUD,
     UNKNOWN,
     Action,
+    ErrorRule,
     GraphError,
     GraphUnavailable,
-    Known,
     ProtocolBroken,
     SignInRefused,
     StreamRefused,
@@ -309,7 +309,7 @@ class GraphStream(HttpStream, ABC):
         with closing(self.sync.client.responses(page_requests, batch_size, is_lazy=self.keys_only)) as responses:
             while not self.sync.has_given_up(self.reading) and (page_response := next(responses, None)):
                 listing: Listing = page_response.page_request.listing
-                if page_response.known.action is Action.READ:
+                if page_response.rule.action is Action.READ:
                     for record in listing.unread(
                         self.parse_response(page_response.response, stream_slice=listing.parents)
                     ):
@@ -474,7 +474,7 @@ class GraphStream(HttpStream, ABC):
         if self._suspects_since(listing, page_response):
             return self.read_in_full(listing, page_response)
         if not self._suspects_select(listing, page_response):
-            return listing.adapt(page_response.known)
+            return listing.adapt(page_response.rule)
         dropped = listing.select_less()
         self.logger.warning(
             f"{self.name}: Graph refused the list of properties, so these are asked for no longer and may "
@@ -486,15 +486,15 @@ class GraphStream(HttpStream, ABC):
         """Graph no longer knows what changed since then, or does not take the question."""
         if not listing.since or listing.link:
             return False
-        known = page_response.known
+        rule = page_response.rule
         # An owner that was deleted is a 404, too.
         refusals = (400,) if self.of_one_object else (400, 404)
-        return known.action is Action.RESTART or (page_response.response.status_code in refusals and not known.precise)
+        return rule.action is Action.RESTART or (page_response.response.status_code in refusals and not rule.precise)
 
     def read_in_full(self, listing: Listing, page_response: PageResponse) -> bool:
         """Whether this listing can be asked for everything instead, as it then will be."""
         self.sync.say(
-            (self.reading, page_response.known.action),
+            (self.reading, page_response.rule.action),
             f"{self._where(listing)}: what changed since {listing.since} cannot be had, so everything is read. "
             f"{describe(page_response.response)}",
         )
@@ -503,7 +503,7 @@ class GraphStream(HttpStream, ABC):
 
     def _suspects_select(self, listing: Listing, page_response: PageResponse) -> bool:
         """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
-        is_suspect = listing.may_select_less and not page_response.known.precise
+        is_suspect = listing.may_select_less and not page_response.rule.precise
         return is_suspect and (page_response.response.status_code != 403 or self._is_permitted())
 
     def _is_permitted(self) -> bool:
@@ -511,11 +511,11 @@ class GraphStream(HttpStream, ABC):
 
     def _settle(self, listing: Listing, page_response: PageResponse) -> GraphError | None:
         """Skip the object, return what ends its listing alone, or raise what ends the stream or the sync."""
-        response, known, action = page_response.response, page_response.known, page_response.known.action
+        response, rule, action = page_response.response, page_response.rule, page_response.rule.action
         where = self._where(listing)
         if action is Action.DENY:
             action = Action.SKIP if self._is_permitted() else Action.FAIL
-        refusal = f"{self._advice(response, known)} {describe(response)}"
+        refusal = f"{self._advice(response, rule)} {describe(response)}"
         if page_response.lasting or action is Action.RESTART:
             self.sync.object_failed(self.reading)
             return GraphUnavailable(f"{where}: {page_response.lasting or refusal}")
@@ -526,9 +526,9 @@ class GraphStream(HttpStream, ABC):
         if action is Action.RENEW and self.sync.client.accepts_token():
             action = Action.SKIP
         if action in (Action.SKIP, Action.CORRUPT):
-            self.sync.skipped.add(self.name, listing.owner, known, response)
+            self.sync.skipped.add(self.name, listing.owner, rule, response)
             return None
-        if action is Action.UNPAGE or known is UNKNOWN:
+        if action is Action.UNPAGE or rule is UNKNOWN:
             self.sync.object_failed(self.reading)
             return StreamRefused(f"{where}: {refusal}")
         if self.sync.give_up(self.reading):
@@ -538,9 +538,9 @@ class GraphStream(HttpStream, ABC):
     def _where(self, listing: Listing) -> str:
         return f"{self.name} of {listing.owner}" if listing.owner else self.name
 
-    def _advice(self, response: requests.Response, known: Known) -> str:
+    def _advice(self, response: requests.Response, rule: ErrorRule) -> str:
         if response.status_code != 403 or self._is_permitted():
-            return str(known.help)
+            return str(rule.help)
         return self.sync.config.credentials.grant(self.permission_words)
 
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from source_microsoft_graph.errors import Action, Known, ProtocolBroken
+from source_microsoft_graph.errors import Action, ErrorRule, ProtocolBroken
 
 _SMALLER = 4
 """How many times fewer rows are asked for after a page was too much for Graph."""
@@ -82,9 +82,9 @@ class Listing:
         self._followed.add(hash(link))
         self.link = link
 
-    def adapt(self, known: Known) -> bool:
+    def adapt(self, rule: ErrorRule) -> bool:
         """Prepare to read again from the first page in the way this answer asks for; False if there is none."""
-        match known.action:
+        match rule.action:
             case Action.RESTART if self.link is not None and self._may_restart():
                 pass
             case Action.SHRINK | Action.CORRUPT if self.page_size is not None and self.page_size > 1:
