@@ -32,9 +32,9 @@ from source_microsoft_graph.errors import (
     GraphUnreachable,
     ProtocolBroken,
     claims_challenge,
+    classify,
     describe,
     is_near_limit,
-    judge,
     no_answer,
     retry_after,
     with_content,
@@ -215,7 +215,7 @@ class GraphClient:
         self, pending: PendingRequest, request: requests.PreparedRequest, response: requests.Response
     ) -> PageResponse | None:
         """The final answer, or None where the trial has to be sent again."""
-        rule, page_request, now = judge(response), pending.page_request, self._limiter.now()
+        rule, page_request, now = classify(response), pending.page_request, self._limiter.now()
         if is_near_limit(response):
             self._limiter.near_limit(page_request.service)
         lasting: GraphUnavailable | None = None

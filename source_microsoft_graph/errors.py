@@ -369,7 +369,7 @@ NO_ASSERTION = Help(
 """What is amiss before Entra is asked."""
 
 
-def judge(response: requests.Response) -> ErrorRule:
+def classify(response: requests.Response) -> ErrorRule:
     """The kind of answer this is: a page, or the first row of the catalogue that matches."""
     body = body_of(response)
     if 200 <= response.status_code < 300:

@@ -10,7 +10,7 @@ import requests
 import requests_mock
 
 from source_microsoft_graph.batch import MOST, batch_of, parts_of
-from source_microsoft_graph.errors import Action, body_of, judge
+from source_microsoft_graph.errors import Action, body_of, classify
 from source_microsoft_graph.streams import STREAMS
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import (
@@ -76,7 +76,7 @@ def test_answers_are_matched_by_id_in_any_order() -> None:
 )
 def test_a_part_without_answer_is_asked_again(body: Any) -> None:
     """What Graph leaves out, or garbles, is passing trouble and never an empty page."""
-    assert {judge(part).action for part in parts_of(a_response(body), ["u0", "u1"])} == {Action.RETRY}
+    assert {classify(part).action for part in parts_of(a_response(body), ["u0", "u1"])} == {Action.RETRY}
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])

@@ -31,9 +31,9 @@ from source_microsoft_graph.errors import (
     StreamRefused,
     body_of,
     claims_challenge,
+    classify,
     describe,
     is_near_limit,
-    judge,
     no_answer,
     retry_after,
 )
@@ -139,20 +139,20 @@ def an_error(code: str, message: str = "", inner: str = "", key: str = "innerErr
 @pytest.mark.parametrize("key", ["innerError", "innererror"])
 def test_an_answer_is_understood(status: int, code: str, message: str, inner: str, action: Action, key: str) -> None:
     """Status, codes at any depth and message together say what happens next, however Graph spells the nesting."""
-    assert judge(answered(status, an_error(code, message, inner, key))).action == action
+    assert classify(answered(status, an_error(code, message, inner, key))).action == action
 
 
 @pytest.mark.parametrize(("status", "code", "message", "inner", "action"), AS_ARGUMENTS)
 @pytest.mark.parametrize("spell", [str.lower, str.upper], ids=["lower", "upper"])
 def test_case_does_not_matter(status: int, code: str, message: str, inner: str, action: Action, spell: Any) -> None:
     """Services of Graph spell the same code and text in different cases."""
-    assert judge(answered(status, an_error(spell(code), spell(message), spell(inner)))).action == action
+    assert classify(answered(status, an_error(spell(code), spell(message), spell(inner)))).action == action
 
 
 def test_every_row_of_the_catalogue_is_reached() -> None:
     """No row is shadowed by one before it, and none lacks an answer above; a broken connection answers 0."""
-    reached = [judge(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
-    reached.append(judge(no_answer(a_request(), requests.ReadTimeout("Read timed out."))))
+    reached = [classify(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
+    reached.append(classify(no_answer(a_request(), requests.ReadTimeout("Read timed out."))))
 
     assert [known for known in CATALOGUE if known not in reached] == []
 
@@ -173,7 +173,7 @@ def test_the_deepest_code_counts(depth: int) -> None:
     for level in range(depth):
         error = {"code": "UnknownError", "message": "", ("innerError", "innererror")[level % 2]: error}
 
-    assert judge(answered(400, {"error": error})).action == Action.RESTART
+    assert classify(answered(400, {"error": error})).action == Action.RESTART
 
 
 @pytest.mark.parametrize(
@@ -189,15 +189,15 @@ def test_the_deepest_code_counts(depth: int) -> None:
 )
 def test_no_row_matches_too_much(status: int, code: str, message: str) -> None:
     """A row matches only with all that it asks for."""
-    general = judge(answered(status, an_error("SomethingElse")))
+    general = classify(answered(status, an_error("SomethingElse")))
 
-    assert judge(answered(status, an_error(code, message))) == general
+    assert classify(answered(status, an_error(code, message))) == general
 
 
 @pytest.mark.parametrize("status", [403, 404, 400, 501])
 def test_a_refusal_in_general_terms_is_not_precise(status: int) -> None:
     """These are also what Graph answers to a property it will not list, so they leave that possibility open."""
-    assert judge(answered(status, an_error("SomethingElse"))).precise is False
+    assert classify(answered(status, an_error("SomethingElse"))).precise is False
 
 
 def test_a_refusal_that_names_its_cause_is_precise() -> None:
@@ -222,7 +222,7 @@ def test_a_refusal_that_names_its_cause_is_precise() -> None:
 )
 def test_a_503_that_names_a_time_is_throttling(status: int, headers: Mapping[str, str], action: Action) -> None:
     """SharePoint throttles by 503, which is told from trouble by its Retry-After."""
-    assert judge(answered(status, an_error("ServiceNotAvailable"), **headers)).action == action
+    assert classify(answered(status, an_error("ServiceNotAvailable"), **headers)).action == action
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_503_that_names_a_time_is_throttling(status: int, headers: Mapping[str
 )
 def test_a_page_is_an_object_with_a_list(body: Any) -> None:
     """An answer with a list called value is a page, empty or not."""
-    assert judge(answered(200, body)).action == Action.READ
+    assert classify(answered(200, body)).action == Action.READ
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_page_is_an_object_with_a_list(body: Any) -> None:
 )
 def test_a_success_that_is_no_page_is_asked_for_again(body: Any) -> None:
     """A body cut off or replaced on its way is passing trouble, never the end of a listing."""
-    assert judge(answered(200, body)).action == Action.RETRY
+    assert classify(answered(200, body)).action == Action.RETRY
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, a
     """Gateways answer in shapes of their own; none of them breaks the judging or the telling."""
     response = answered(status, body)
 
-    assert judge(response).action == action
+    assert classify(response).action == action
     assert describe(response).startswith(f"HTTP {status} ")
 
 
@@ -284,7 +284,7 @@ def test_a_broken_connection_is_passing_trouble() -> None:
     response = no_answer(a_request(), requests.ConnectionError("Connection reset by peer"))
 
     assert (response.status_code, response.url) == (0, "https://graph.microsoft.com/v1.0/users")
-    assert judge(response).action == Action.RETRY
+    assert classify(response).action == Action.RETRY
     assert describe(response) == "no answer ConnectionError: Connection reset by peer (request-id none)"
 
 
@@ -381,7 +381,7 @@ def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, body: bytes) -> 
 
     monkeypatch.setattr(errors, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=orjson.JSONDecodeError))
     response = answered(200, body)
-    for look in (judge, body_of, describe, judge, body_of):
+    for look in (classify, body_of, describe, classify, body_of):
         look(response)
 
     assert parsed == [body]
