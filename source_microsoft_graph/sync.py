@@ -47,7 +47,7 @@ class Sync:
         self._lock = threading.Lock()
         self._given_up: set[Hashable] = set()
         self._failures: Counter[Hashable] = Counter()
-        self._sightings: defaultdict[Hashable, Sightings] = defaultdict(Sightings)
+        self._seen_ids: defaultdict[Hashable, SeenIds] = defaultdict(SeenIds)
         self._batch_sizes: dict[Hashable, BatchSize] = {}
         self._shared: dict[Hashable, SharedListing[str]] = {}
 
@@ -84,10 +84,10 @@ class Sync:
         with self._lock:
             return self._batch_sizes.setdefault(key, BatchSize(most))
 
-    def sightings(self, key: Hashable) -> Sightings:
+    def seen_ids(self, key: Hashable) -> SeenIds:
         """The ids seen under this key."""
         with self._lock:
-            return self._sightings[key]
+            return self._seen_ids[key]
 
     def give_up(self, key: Hashable) -> bool:
         """Stop asking for what goes by this key. False if that was decided before, so its error was reported."""
@@ -113,8 +113,8 @@ class Sync:
     def close(self) -> None:
         """Let nobody ask or wait any longer, and tell what was skipped."""
         ended = self.client.fail(ConnectionFailed("The sync was ended."))
-        for sightings in self._sightings.values():
-            sightings.close(ended)
+        for seen_ids in self._seen_ids.values():
+            seen_ids.close(ended)
         self.skipped.summarise()
 
 
@@ -163,7 +163,7 @@ class SharedListing(Generic[T]):
             return not self._done
 
 
-class Sightings:
+class SeenIds:
     """The ids of a stream's objects in the order in which they are found, by many threads and in several listings.
 
     Whoever iterates sees every id from the first on, and waits for more until the search was closed; if it failed, the

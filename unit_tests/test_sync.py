@@ -18,7 +18,7 @@ from source_microsoft_graph.client import PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, ErrorRule, GraphUnavailable, Help
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.sync import SharedListing, Sightings, Skipped, Sync
+from source_microsoft_graph.sync import SeenIds, SharedListing, Skipped, Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph
 
@@ -188,39 +188,39 @@ def test_first_sight_is_once_for_each_key(sync: Sync) -> None:
     """An object listed by several parents is emitted for the first alone; another stream's ids do not matter."""
     sights = [("drives", "1"), ("drives", "1"), ("drives", "2"), ("chats", "1"), ("drives", "1")]
 
-    assert [sync.sightings(key).add(each) for key, each in sights] == [True, False, True, True, False]
+    assert [sync.seen_ids(key).add(each) for key, each in sights] == [True, False, True, True, False]
 
 
 def test_first_sight_is_once_for_all_threads(sync: Sync, crowd: Crowd) -> None:
     """Of eight threads that see the same hundred objects, each object is new to exactly one."""
-    seen = crowd.each(lambda: [sync.sightings("drives").add(Interrupted(number)) for number in range(100)])
+    seen = crowd.each(lambda: [sync.seen_ids("drives").add(Interrupted(number)) for number in range(100)])
 
     assert [sum(sights) for sights in zip(*seen, strict=True)] == [1] * 100
 
 
 def test_sightings_reach_who_came_early_and_who_comes_late(crowd: Crowd) -> None:
     """Eight threads that wait from the start and one that comes afterwards get the same ids, in the order found."""
-    sightings = Sightings()
+    seen_ids = SeenIds()
     with ThreadPoolExecutor(1) as pool:
-        early = pool.submit(crowd.each, lambda: list(sightings))
+        early = pool.submit(crowd.each, lambda: list(seen_ids))
         crowd.wait()
         for identifier in ("b", "a", "b", "c"):
-            sightings.add(identifier)
-        sightings.close()
+            seen_ids.add(identifier)
+        seen_ids.close()
 
         assert early.result(timeout=10) == [["b", "a", "c"]] * THREADS
-    assert list(sightings) == ["b", "a", "c"]
+    assert list(seen_ids) == ["b", "a", "c"]
 
 
 def test_a_search_that_failed_gives_what_it_found_and_the_failure() -> None:
     """Nobody takes half a search for the whole, and the first word on how it ended stands."""
-    sightings = Sightings()
-    sightings.add("a")
-    sightings.close(GraphUnavailable("Graph failed 6 times."))
-    sightings.close()
+    seen_ids = SeenIds()
+    seen_ids.add("a")
+    seen_ids.close(GraphUnavailable("Graph failed 6 times."))
+    seen_ids.close()
 
     for _ in range(2):
-        found = iter(sightings)
+        found = iter(seen_ids)
         assert next(found) == "a"
         with pytest.raises(GraphUnavailable):
             next(found)
@@ -229,7 +229,7 @@ def test_a_search_that_failed_gives_what_it_found_and_the_failure() -> None:
 def test_the_end_wakes_who_waits_for_sightings(sync: Sync, graph: FakeGraph) -> None:
     """A sync that was ended lets nobody wait for ids that will never come."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(list, sync.sightings("chats"))
+        waiting = pool.submit(list, sync.seen_ids("chats"))
         sync.close()
 
         with pytest.raises(ConnectionFailed):

@@ -197,14 +197,14 @@ class GraphStream(HttpStream, ABC):
         """The id of every object listed, read once a sync however many children ask. What takes a listing a user to
         find is found by reading the stream itself, where that is wanted too."""
         if self.shared and type(self) in self.sync.selected:
-            return self.sync.sightings((type(self), False))
+            return self.sync.seen_ids((type(self), False))
         return self.sync.shared(type(self), self._list_ids)
 
     def ended(self, failure: Exception | None) -> None:
         """The whole stream was read, as far as it could be."""
         if failure:
             failure = GraphUnavailable(f"Not all of {self.name} could be found. {failure}")
-        self.sync.sightings(self.reading).close(failure)
+        self.sync.seen_ids(self.reading).close(failure)
 
     def _list_ids(self) -> Iterator[str]:
         for stream_slice in self.slices(None):
@@ -253,9 +253,9 @@ class GraphStream(HttpStream, ABC):
         if not self.shared:
             yield from records
             return
-        sightings = self.sync.sightings(self.reading)
+        seen_ids = self.sync.seen_ids(self.reading)
         for record in records:
-            if sightings.add(record["id"]):
+            if seen_ids.add(record["id"]):
                 yield record
 
     def listings(self, stream_slice: Slice, progress: Progress | None = None) -> Iterator[Listing]:

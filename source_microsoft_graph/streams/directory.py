@@ -103,16 +103,16 @@ class Users(DeltaStream):
         config = self.sync.config
         names = {user["id"].lower(), str(user.get("user_principal_name")).lower()}
         for name in names & config.include_users:
-            self.sync.sightings(_INCLUDED).add(name)
+            self.sync.seen_ids(_INCLUDED).add(name)
         if not names.isdisjoint(config.exclude_users):
             return False
         # One user may be named twice, by ID and by name.
-        return not config.include_users or self.sync.sightings((_INCLUDED, self.reading)).add(user["id"])
+        return not config.include_users or self.sync.seen_ids((_INCLUDED, self.reading)).add(user["id"])
 
     def after(self, listing: Listing) -> Iterable[Listing]:
         asked_for = listing.query.get("$filter", "")
         for name in sorted(self.sync.config.include_users):
-            if _literal(name) in asked_for and self.sync.sightings(_INCLUDED).add(name):
+            if _literal(name) in asked_for and self.sync.seen_ids(_INCLUDED).add(name):
                 self.logger.warning(f"No user {name} of include_users is in the tenant, or the filter leaves them out.")
         return ()
 
@@ -216,7 +216,7 @@ class GroupMember(ChildStream):
         rows = super().records(stream_slice, progress) if of_groups else self._apps(stream_slice)
         for row in rows:
             is_app = row.get("odata_type") == _APP
-            if not is_app or self.sync.sightings(GroupsOfApps).add(f"{row['group_id']} {row['id']}"):
+            if not is_app or self.sync.seen_ids(GroupsOfApps).add(f"{row['group_id']} {row['id']}"):
                 yield row
 
     def _apps(self, stream_slice: Slice) -> Iterator[dict[str, Any]]:
