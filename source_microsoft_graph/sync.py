@@ -49,7 +49,7 @@ class Sync:
         self._failures: Counter[Hashable] = Counter()
         self._seen_ids: defaultdict[Hashable, SeenIds] = defaultdict(SeenIds)
         self._batch_sizes: dict[Hashable, BatchSize] = {}
-        self._shared: dict[Hashable, SharedListing[str]] = {}
+        self._shared_ids: dict[Hashable, SharedIds[str]] = {}
 
     @property
     def moment(self) -> datetime:
@@ -74,10 +74,10 @@ class Sync:
             more = "" if times < _NAMED_OBJECTS else " Further ones are not told."
             self.logger.warning(f"{warning}{more}")
 
-    def shared(self, key: Hashable, listing: Callable[[], Iterable[str]]) -> Iterable[str]:
+    def shared_ids(self, key: Hashable, listing: Callable[[], Iterable[str]]) -> Iterable[str]:
         """The listing kept under this key, started by whoever asks first and read once for all."""
         with self._lock:
-            return self._shared.setdefault(key, SharedListing(listing))
+            return self._shared_ids.setdefault(key, SharedIds(listing))
 
     def batch_size(self, key: Hashable, most: int) -> BatchSize:
         """How many pages are asked for in a request under this key, at first and by now."""
@@ -123,7 +123,7 @@ def as_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-class SharedListing(Generic[T]):
+class SharedIds(Generic[T]):
     """An iterable read once, lazily, by as many threads as want it; each sees every item from the first on.
 
     It keeps what it has read: for the ids of parents that is about 90 bytes each. If reading fails, every reader

@@ -18,7 +18,7 @@ from source_microsoft_graph.client import PageRequest
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, ErrorRule, GraphUnavailable, Help
 from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.sync import SeenIds, SharedListing, Skipped, Sync
+from source_microsoft_graph.sync import SeenIds, SharedIds, Skipped, Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph
 
@@ -100,7 +100,7 @@ class Numbers:
 def test_a_shared_listing_is_read_once(crowd: Crowd, count: int) -> None:
     """Eight threads each see every item, in order, of a listing that is read a single time."""
     numbers = Numbers(count, wait=crowd.wait)
-    shared = SharedListing(numbers)
+    shared = SharedIds(numbers)
 
     assert crowd.each(lambda: list(shared)) == [list(range(count))] * THREADS
     assert (numbers.started, numbers.read) == (1, count)
@@ -109,7 +109,7 @@ def test_a_shared_listing_is_read_once(crowd: Crowd, count: int) -> None:
 def test_a_shared_listing_can_be_read_again() -> None:
     """Who comes when it has been read sees all of it too."""
     numbers = Numbers(3)
-    shared = SharedListing(numbers)
+    shared = SharedIds(numbers)
 
     assert [list(shared) for _ in range(3)] == [[0, 1, 2]] * 3
     assert numbers.started == 1
@@ -118,7 +118,7 @@ def test_a_shared_listing_can_be_read_again() -> None:
 def test_an_empty_listing_is_read_once() -> None:
     """That there is nothing is remembered like anything else."""
     numbers = Numbers(0)
-    shared = SharedListing(numbers)
+    shared = SharedIds(numbers)
 
     assert [list(shared), list(shared)] == [[], []]
     assert numbers.started == 1
@@ -127,7 +127,7 @@ def test_an_empty_listing_is_read_once() -> None:
 def test_a_shared_listing_is_read_no_further_than_wanted() -> None:
     """Children start with the first parent, not after the last; nothing is read before somebody asks."""
     numbers = Numbers(3)
-    shared = SharedListing(numbers)
+    shared = SharedIds(numbers)
     before = numbers.started
     first, second = iter(shared), iter(shared)
 
@@ -139,7 +139,7 @@ def test_an_error_reaches_every_reader(crowd: Crowd) -> None:
     """Whoever reads a listing that failed sees all that was read of it and then the error, never a short listing."""
     failure = GraphUnavailable("Graph failed 6 times.")
     numbers = Numbers(100, failure, wait=crowd.wait)
-    shared = SharedListing(numbers)
+    shared = SharedIds(numbers)
 
     def work() -> tuple[list[int], Exception | None]:
         seen: list[int] = []
@@ -162,7 +162,7 @@ def test_a_listing_that_cannot_start_is_not_started_again() -> None:
         started.append(1)
         raise GraphUnavailable("Graph failed 6 times.")
 
-    shared = SharedListing(listing)
+    shared = SharedIds(listing)
     for _ in range(2):
         with pytest.raises(GraphUnavailable):
             list(shared)
@@ -172,12 +172,12 @@ def test_a_listing_that_cannot_start_is_not_started_again() -> None:
 
 def test_a_key_has_one_listing(sync: Sync, crowd: Crowd) -> None:
     """Who asks first starts the listing; everybody after gets that one, and another key another."""
-    first, other = (sync.shared(key, listing) for key, listing in (("a", lambda: ["1"]), ("b", lambda: ["2"])))
+    first, other = (sync.shared_ids(key, listing) for key, listing in (("a", lambda: ["1"]), ("b", lambda: ["2"])))
 
     def nobody() -> Iterable[str]:
         raise AssertionError("The listing kept under this key was started already.")
 
-    assert crowd.each(lambda: sync.shared("a", nobody) is first) == [True] * THREADS
+    assert crowd.each(lambda: sync.shared_ids("a", nobody) is first) == [True] * THREADS
     assert [list(first), list(other)] == [["1"], ["2"]]
 
 

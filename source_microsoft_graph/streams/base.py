@@ -198,7 +198,7 @@ class GraphStream(HttpStream, ABC):
         find is found by reading the stream itself, where that is wanted too."""
         if self.shared and type(self) in self.sync.selected:
             return self.sync.seen_ids((type(self), False))
-        return self.sync.shared(type(self), self._list_ids)
+        return self.sync.shared_ids(type(self), self._list_ids)
 
     def ended(self, failure: Exception | None) -> None:
         """The whole stream was read, as far as it could be."""
