@@ -285,7 +285,7 @@ class GraphStream(HttpStream, ABC):
         query = self.query if query is None else query
         return Listing(path, parents, self.select_ladder(), self.top(), query, since=since, mark=mark)
 
-    def another(self, listing: Listing, path: str) -> Listing:
+    def sibling_listing(self, listing: Listing, path: str) -> Listing:
         """One more listing of what the same owner has."""
         return self.listing(path, listing.parents, since=listing.since, mark=listing.mark)
 
@@ -313,16 +313,16 @@ class GraphStream(HttpStream, ABC):
                     for record in listing.unread(
                         self.parse_response(page_response.response, stream_slice=listing.parents)
                     ):
-                        below = self.below(listing, record)
-                        if below is None:
+                        child_listings = self.child_listings(listing, record)
+                        if child_listings is None:
                             yield record
                         else:
-                            ask_for(below)
+                            ask_for(child_listings)
                     token = self.next_page_token(page_response.response)
                     if not token:
                         self.sync.object_read(self.reading)
                         listing.delta_token = delta_token(page_response.response)
-                        ask_for(self.after(listing))
+                        ask_for(self.next_listings(listing))
                         unread[listing.key] -= 1
                         if progress and listing.mark and not unread[listing.key]:
                             position, until = listing.mark
@@ -348,11 +348,11 @@ class GraphStream(HttpStream, ABC):
             return ProtocolBroken(f"{self._where(listing)}: {broken}")
         return None
 
-    def below(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
+    def child_listings(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
         """The listings that a row leads to, where it does so instead of being one of this stream's."""
         return None
 
-    def after(self, listing: Listing) -> Iterable[Listing]:
+    def next_listings(self, listing: Listing) -> Iterable[Listing]:
         """The listings to read once this one was read to its end."""
         return ()
 

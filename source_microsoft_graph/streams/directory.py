@@ -109,7 +109,7 @@ class Users(DeltaStream):
         # One user may be named twice, by ID and by name.
         return not config.include_users or self.sync.seen_ids((_INCLUDED, self.reading)).add(user["id"])
 
-    def after(self, listing: Listing) -> Iterable[Listing]:
+    def next_listings(self, listing: Listing) -> Iterable[Listing]:
         asked_for = listing.query.get("$filter", "")
         for name in sorted(self.sync.config.include_users):
             if _literal(name) in asked_for and self.sync.seen_ids(_INCLUDED).add(name):

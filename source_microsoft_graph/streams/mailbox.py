@@ -92,15 +92,15 @@ class Contacts(MailboxStream):
 
     # users/{id}/contacts lists the default folder alone. The others hang below contactFolders, at any depth, and
     # each has to be listed by itself: https://learn.microsoft.com/graph/api/user-list-contactfolders
-    def after(self, listing: Listing) -> Iterable[Listing]:
+    def next_listings(self, listing: Listing) -> Iterable[Listing]:
         if listing.path.endswith("/contacts") and "/contactFolders/" not in listing.path:
-            yield self.another(listing, listing.path.removesuffix("s") + "Folders")
+            yield self.sibling_listing(listing, listing.path.removesuffix("s") + "Folders")
 
-    def below(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
+    def child_listings(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
         if listing.path.endswith("/contacts"):
             return None
         folder = f"{listing.path.partition('/contactFolders')[0]}/contactFolders/{quoted(record['id'])}"
-        return [self.another(listing, f"{folder}/{part}") for part in ("contacts", "childFolders")]
+        return [self.sibling_listing(listing, f"{folder}/{part}") for part in ("contacts", "childFolders")]
 
     # A folder may have got new contacts without having changed itself.
     def changes(self, listing: Listing) -> Mapping[str, str]:
