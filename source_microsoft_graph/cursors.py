@@ -3,8 +3,8 @@
     {"version": 1, "asked": "…", "since": "a delta token, or a moment"}
     {"version": 1, "asked": "…", "since": {"a moment": "digests of the owners read since then"}}
 
-`asked` stands for the question: rows and columns depend on the configuration, and what was read under another one is no
-answer to this one. A state moves only once the records it covers have been handed over.
+`asked` is the fingerprint of what is requested: records and columns depend on the configuration, so a state that was
+saved under another one is rejected. A state moves only after the records that it covers were handed over.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ class Rejected(Exception):
 class StreamCursor(ABC):
     """Where a stream stands. Safe between threads."""
 
-    def __init__(self, asked: str) -> None:
-        self._asked = asked
+    def __init__(self, fingerprint: str) -> None:
+        """`fingerprint` stands for the configuration under which the stream is read."""
+        self._fingerprint = fingerprint
         self._lock = threading.Lock()
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on where the last sync stopped. Raises `Rejected` where that cannot be, and stays at the start."""
         if state.get("version") != VERSION:
             raise Rejected(f"it has version {state.get('version')!r} instead of {VERSION}")
-        if state.get("asked") != self._asked:
+        if state.get("asked") != self._fingerprint:
             raise Rejected("other properties or other settings were in use then")
         try:
             self._restore(state["since"])
@@ -61,7 +62,7 @@ class StreamCursor(ABC):
     @property
     def state(self) -> dict[str, Any]:
         with self._lock:
-            return {"version": VERSION, "asked": self._asked, "since": self._since()}
+            return {"version": VERSION, "asked": self._fingerprint, "since": self._since()}
 
     @abstractmethod
     def since(self, owner: str = "") -> str | None:
@@ -86,9 +87,9 @@ class OneCursor(StreamCursor):
     """One position for a whole stream. It moves along stretches, each from one position to the next; a stretch that is
     read before the one that leads to it waits for that."""
 
-    def __init__(self, asked: str, *, of_time: bool = False) -> None:
+    def __init__(self, fingerprint: str, *, of_time: bool = False) -> None:
         """`of_time` says that positions are moments."""
-        super().__init__(asked)
+        super().__init__(fingerprint)
         self._of_time = of_time
         self._position = ""
         self._ahead: dict[str, str] = {}
@@ -120,9 +121,9 @@ class CursorOfEach(StreamCursor):
     """A position for each owner. Nearly all share one, for all that are read in one sync get the same; an owner that
     is new has none, and one that failed keeps its own."""
 
-    def __init__(self, asked: str, first: str | None) -> None:
+    def __init__(self, fingerprint: str, first: str | None) -> None:
         """`first` is from where to read an owner that is new."""
-        super().__init__(asked)
+        super().__init__(fingerprint)
         self._first = first
         self._positions: dict[str, str] = {}
         self._met: set[str] = set()

@@ -176,7 +176,7 @@ class GraphStream(HttpStream, ABC):
         return {**schema, "properties": columns}
 
     @property
-    def asked(self) -> str:
+    def fingerprint(self) -> str:
         """What decides which rows and columns come: a cursor of another question is of no use."""
         return digest(self.select_ladder()[0], dict(self.headers), [dict(query) for query in self.queries()])
 
@@ -185,7 +185,7 @@ class GraphStream(HttpStream, ABC):
         if not self.cursor_field:
             return None
         start = self.sync.config.start_date if self.starts_at_start_date else None
-        return CursorOfEach(self.asked, as_text(start) if start else None)
+        return CursorOfEach(self.fingerprint, as_text(start) if start else None)
 
     # The path of a row, in order: slice, listing, request, page, row.
 

@@ -37,7 +37,7 @@ class DeltaStream(GraphStream, ABC):
         return True
 
     def new_cursor(self) -> StreamCursor | None:
-        return OneCursor(self.asked) if self.cursor_field else None
+        return OneCursor(self.fingerprint) if self.cursor_field else None
 
     def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
         if progress is None:

@@ -84,8 +84,8 @@ class Users(DeltaStream):
         return not (config.user_filter or config.include_users or _SIGN_IN_ACTIVITY in config.extra_user_properties)
 
     @property
-    def asked(self) -> str:
-        return digest(super().asked, sorted(self.sync.config.exclude_users))
+    def fingerprint(self) -> str:
+        return digest(super().fingerprint, sorted(self.sync.config.exclude_users))
 
     @property
     def told_apart_by(self) -> tuple[str, ...]:

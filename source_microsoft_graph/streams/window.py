@@ -26,7 +26,7 @@ class WindowStream(GraphStream, ABC):
     """
 
     def new_cursor(self) -> StreamCursor:
-        return OneCursor(self.asked, of_time=True)
+        return OneCursor(self.fingerprint, of_time=True)
 
     def slices(self, progress: Progress | None) -> Iterator[Slice]:
         """In an incremental read, windows: `position` is where the cursor has to be for this one to move it."""
