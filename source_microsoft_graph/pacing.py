@@ -49,7 +49,7 @@ class Limit:
     name: str
     requests: int
     seconds: float
-    between: float = 0.0
+    min_interval: float = 0.0
     grows: bool = False
     per_object: bool = False
 
@@ -63,9 +63,9 @@ class Service(Enum):
     SIGN_IN_ACTIVITY = Limit("sign-in activity", 10, 60)
     # What is published, 60 or 20 a second, four for a team and one for a chat or user, holds for a second; five sixths
     # of it hold for good.
-    TEAMS = Limit("teams", 60, 1.2, between=0.3)
-    CHATS = Limit("chats", 20, 1.2, between=1.2)
-    CHAT_MESSAGES = Limit("chat messages", 20, 1.2, between=1.2)
+    TEAMS = Limit("teams", 60, 1.2, min_interval=0.3)
+    CHATS = Limit("chats", 20, 1.2, min_interval=1.2)
+    CHAT_MESSAGES = Limit("chat messages", 20, 1.2, min_interval=1.2)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)

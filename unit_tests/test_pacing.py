@@ -189,7 +189,7 @@ def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Servi
     for seconds in (1, 10, 60):
         most = max(bisect_left(passed, start + seconds) - place for place, start in enumerate(passed))
         assert most <= (a_second if seconds == 1 else a_second * (1 + seconds * 5 / 6))
-    assert service.value.between >= 6 / 5 / {60: 4, 20: 1}[a_second]
+    assert service.value.min_interval >= 6 / 5 / {60: 4, 20: 1}[a_second]
 
 
 def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:

@@ -370,8 +370,8 @@ class GraphStream(HttpStream, ABC):
     def _ask(self, listing: Listing) -> PageRequest:
         """For the next page; the links carry the options of the first one in Graph's own form."""
         url, not_before = listing.link or self.first_page(listing), 0.0
-        if listing.link and self.service.value.between:
-            not_before = self.sync.limiter.now() + self.service.value.between
+        if listing.link and self.service.value.min_interval:
+            not_before = self.sync.limiter.now() + self.service.value.min_interval
         return PageRequest(
             url, self.service_of(listing), listing.may_shrink, listing, not_before, self.headers_of(listing)
         )
