@@ -70,7 +70,7 @@ class ChunkReader(ConcurrentSource):
         self._streams = streams
         self._reporter = Reporter(streams, limiter, self.messages, logger)
         super().__init__(
-            _Lanes(len(streams), workers, logger),
+            _Pools(len(streams), workers, logger),
             logger,
             queue=self._chunks,
             message_repository=self.messages,
@@ -256,25 +256,25 @@ class _Parts(PartitionGenerator):
             raise
 
 
-class _Lanes(ThreadPoolManager):
+class _Pools(ThreadPoolManager):
     """Threads for each service, so that what has to wait for one never keeps another waiting, and one for each stream
     to find its partitions. How many requests are under way at once is the client's to bound."""
 
     def __init__(self, streams: int, workers: int, logger: logging.Logger) -> None:
         super().__init__(ThreadPoolExecutor(streams, thread_name_prefix="finder"), logger)
-        self._lanes = {
+        self._pools = {
             service: ThreadPoolExecutor(workers, thread_name_prefix=f"reader of {service.value.name}")
             for service in Service
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
         subject = args[0]
-        pool = self._lanes[subject.service] if isinstance(subject, _Part) else self._threadpool
+        pool = self._pools[subject.service] if isinstance(subject, _Part) else self._threadpool
         self._futures.append(pool.submit(function, *args))
 
     def _shutdown(self) -> None:
         super()._shutdown()
-        for pool in self._lanes.values():
+        for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
 
