@@ -126,7 +126,7 @@ def write(stream: str, entities: list[dict[str, Any]], parent: dict[str, str]) -
     head = b'{"type":"RECORD","record":{"stream":"%b","data":' % stream.encode()
     tail = b',"emitted_at":%d}}\n' % (time.time_ns() // 1_000_000)
     for entity in entities:
-        data = records.row(entity)
+        data = records.to_record(entity)
         data.update(parent)
         sys.stdout.buffer.write(head + orjson.dumps(data) + tail)
 

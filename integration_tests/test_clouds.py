@@ -18,13 +18,13 @@ from simulated_tenant.clouds import GRAPHS
 from simulated_tenant.faults import ALWAYS, Fault
 from simulated_tenant.tenant import Size, Tenant
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.clouds import CLOUDS, SOVEREIGN, Cloud
-from source_microsoft_graph.config import Config
+from source_microsoft_graph.config.clouds import CLOUDS, SOVEREIGN, Cloud
+from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import SignInRefused
-from source_microsoft_graph.pacing import RateLimiter
+from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import a_catalog, errors, statuses
 
@@ -51,8 +51,8 @@ def tenant() -> Tenant:
 def network(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Every host of every cloud, all of which would answer."""
     clock = Clock()
-    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
-    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
+    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     with Network(dict.fromkeys(EVERY_HOST, tenant)) as network:
         yield network
 

@@ -22,12 +22,16 @@ from simulated_tenant.server import Server, serve
 from simulated_tenant.tenant import Size, Tenant
 from simulated_tenant.trust import ASSERTION_TYPE, Federated
 from simulated_tenant.wire import Request
-from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.client import BatchSize, PageRequest
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import SIGN_IN, SignInRefused
-from source_microsoft_graph.pacing import RateLimiter, Service
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.auth.token import GraphAuth
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.errors import SignInRefused
+from source_microsoft_graph.graph.batch import BatchSize
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.retries import SyncClock
+from source_microsoft_graph.sync.context import Sync
+from unit_tests.graph_api import an_auth
 
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
 ISSUER, SUBJECT = "https://oidc.example/cluster", "system:serviceaccount:airbyte:airbyte-admin"
@@ -58,7 +62,7 @@ def network(tenant: Tenant) -> Iterator[Network]:
 
 def auth_of(tenant: Tenant, **credentials: Any) -> GraphAuth:
     raw = {"tenant_id": tenant.tenant_id, "credentials": {"client_id": tenant.client_id, **credentials}}
-    return GraphAuth(Config.parse(raw), RateLimiter())
+    return an_auth(Config.parse(raw))
 
 
 def by_pem(app: Any, **more: Any) -> dict[str, Any]:
@@ -271,7 +275,7 @@ def machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 def identity_of(server: Server, **fields: str) -> GraphAuth:
     credentials = {"auth_type": "managed_identity", **fields}
     raw = {"tenant_id": server.tenant.tenant_id, "credentials": credentials, "cloud": server.config()["cloud"]}
-    return GraphAuth(Config.parse(raw), RateLimiter())
+    return an_auth(Config.parse(raw))
 
 
 @pytest.mark.parametrize("fields", [{}, {"client_id": "the-identity"}], ids=["system-assigned", "user-assigned"])
@@ -305,7 +309,7 @@ def test_an_identity_that_is_not_there_is_refused(machine: Server) -> None:
 def test_off_azure_there_is_no_identity(machine: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing answers, that is the configuration's fault and not an outage."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")
-    monkeypatch.setattr(RateLimiter, "sleep", lambda *_: None)
+    monkeypatch.setattr(SyncClock, "sleep", lambda *_: None)
 
     with pytest.raises(SignInRefused, match="Nothing hands out tokens for a managed identity here"):
         identity_of(machine).token()

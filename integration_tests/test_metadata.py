@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from integration_tests.runner import ROOT, Message
-from source_microsoft_graph.clouds import CLOUDS
+from source_microsoft_graph.config.clouds import CLOUDS
 
 
 def test_metadata_is_valid() -> None:

@@ -19,12 +19,12 @@ from integration_tests.runner import ConsoleScript
 from simulated_tenant.server import Server, serve
 from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.pacing import RateLimiter
-from source_microsoft_graph.preflight import Report
+from source_microsoft_graph.check.preflight import Report
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import a_catalog, statuses
 
@@ -67,8 +67,8 @@ MORE = {"group_member": ("Application.Read.All",)}
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
-    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
+    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
 
 
 def reported(tenant: Tenant, **more: Any) -> Report:

@@ -21,8 +21,8 @@ from integration_tests.runner import ROOT, Message
 from integration_tests.test_whole_tenant import NOT_LISTED, key_of, the_tenants, without_nulls
 from simulated_tenant import Tenant, serve
 from simulated_tenant.server import Server
-from source_microsoft_graph.records import snake_case
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.records import snake_case
 from tables.connector import Connector
 from tables.database import DELETED_AT, column_type
 from tables.replicate import replicate

@@ -21,8 +21,8 @@ from simulated_tenant import Fault, Tenant, Traits, serve
 from simulated_tenant.faults import ALWAYS
 from simulated_tenant.server import Server
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.records import row
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.records import to_record
 
 Key = tuple[str, ...]
 Rows = dict[Key, dict[str, Any]]
@@ -63,7 +63,7 @@ def the_tenants(tenant: Tenant, stream: Message, immutable: bool = True, text: b
     held: Rows = {}
     forms = {name: True for name in FORMS.get(stream["name"], ()) if {"immutable": immutable, "text": text}[name]}
     for parents, entity in tenant.rows(stream["name"], **forms):
-        record = without_nulls(row(entity) | parents)
+        record = without_nulls(to_record(entity) | parents)
         held[tuple(record[column] for column in key)] = record
     return held
 

@@ -17,8 +17,8 @@ from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_microsoft_graph.config import SPEC, Config, trimmed
-from source_microsoft_graph.output import Chunk
+from source_microsoft_graph.config.configuration import SPEC, Config, trimmed
+from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
 

@@ -19,15 +19,15 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY, Stream
 
-from source_microsoft_graph.config import Config, trimmed
-from source_microsoft_graph.cursors import Rejected, StreamCursor
+from source_microsoft_graph.check.preflight import Preflight, Report
+from source_microsoft_graph.config.configuration import Config, trimmed
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
-from source_microsoft_graph.output import Chunk
-from source_microsoft_graph.preflight import Preflight, Report
-from source_microsoft_graph.reader import ChunkReader
+from source_microsoft_graph.read.chunks import Chunk
+from source_microsoft_graph.read.reader import ChunkReader
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.cursors import Rejected, StreamCursor
 
 
 class SourceMicrosoftGraph(AbstractSource):
@@ -112,7 +112,7 @@ class SourceMicrosoftGraph(AbstractSource):
             stream: _resumed(stream, kept.get(stream.name)) if wanted[stream.name] is SyncMode.incremental else None
             for stream in selected
         }
-        reader = ChunkReader(cursors, sync.config.num_workers, sync.limiter, logger)
+        reader = ChunkReader(cursors, sync, logger)
         self._message_repository = reader.messages
         try:
             yield from reader.read_chunks()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests_mock
 
-from source_microsoft_graph.pacing import RateLimiter
+from source_microsoft_graph.retries import SyncClock
 from unit_tests.graph_api import FakeGraph
 
 
@@ -27,9 +27,9 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(RateLimiter, "now", lambda _: clock.now())
-    monkeypatch.setattr(RateLimiter, "sleep", lambda _, seconds: clock.sleep(seconds))
-    monkeypatch.setattr("source_microsoft_graph.pacing.random.uniform", lambda low, high: high)
+    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
+    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+    monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: high)
     return clock
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from source_microsoft_graph.config import SPEC
+from source_microsoft_graph.config.configuration import SPEC
 
 FILE = Path(__file__).with_name("form.txt")
 _WIDTH = 100

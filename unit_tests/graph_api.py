@@ -21,6 +21,9 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from source_microsoft_graph import SourceMicrosoftGraph
+from source_microsoft_graph.auth.token import GraphAuth
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.streams import STREAMS
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -77,6 +80,10 @@ def a_token(roles: Sequence[str], serial: int = 1) -> str:
         return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
 
     return f"{part({'alg': 'none'})}.{part({'roles': list(roles), 'serial': serial})}.signature"
+
+
+def an_auth(config: Config, clock: SyncClock | None = None) -> GraphAuth:
+    return GraphAuth(config.credentials, config.authority, config.scope, clock or SyncClock())
 
 
 class FakeGraph:

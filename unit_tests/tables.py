@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from source_microsoft_graph.clouds import CLOUDS
-from source_microsoft_graph.config import SPEC, Config
-from source_microsoft_graph.cursors import DELETED_AT, UPDATED_AT
-from source_microsoft_graph.errors import CATALOGUE, SIGN_IN, Action, Help
+from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.config.clouds import CLOUDS
+from source_microsoft_graph.config.configuration import SPEC, Config
+from source_microsoft_graph.errors import Help
+from source_microsoft_graph.graph.catalogue import CATALOGUE, Action
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.window import WindowStream
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.cursors import DELETED_AT, UPDATED_AT
 from unit_tests.references import references
 
 ROOT = Path(__file__).parent.parent

@@ -16,12 +16,12 @@ import requests_mock
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import SIGN_IN, ConnectionFailed, GraphUnreachable, Help, SignInRefused
-from source_microsoft_graph.pacing import RateLimiter
+from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.auth.token import GraphAuth
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.errors import ConnectionFailed, GraphUnreachable, Help, SignInRefused
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import CONFIG, GRAPH, LOGIN, TENANT, Answer, FakeGraph, a_token
+from unit_tests.graph_api import CONFIG, GRAPH, LOGIN, TENANT, Answer, FakeGraph, a_token, an_auth
 
 DISCOVERY = f"{LOGIN}/v2.0/.well-known/openid-configuration"
 PLACES = {"token": f"{LOGIN}/oauth2/v2.0/token", "discovery": DISCOVERY}
@@ -64,7 +64,7 @@ def graph(wire: requests_mock.Mocker) -> FakeGraph:
 
 @pytest.fixture
 def auth(graph: FakeGraph) -> GraphAuth:
-    return GraphAuth(Config.parse(CONFIG), RateLimiter())
+    return an_auth(Config.parse(CONFIG))
 
 
 def a_grant(token: str, expires_in: float = 3600) -> Answer:
@@ -146,7 +146,7 @@ def test_only_the_clouds_own_login_host_is_asked(
     )
     wire.post(f"{login}/oauth2/v2.0/token", **a_grant("a-token"))
 
-    assert GraphAuth(Config.parse({**CONFIG, "cloud": cloud}), RateLimiter()).token() == "a-token"
+    assert an_auth(Config.parse({**CONFIG, "cloud": cloud})).token() == "a-token"
     assert {f"https://{request.netloc}" for request in wire.request_history} == {f"https://{host}"}
     assert parse_qs(wire.request_history[-1].text)["scope"] == [scope]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
-import requests
-import requests_mock
 
-from source_microsoft_graph.batch import MOST, batch_of, parts_of
-from source_microsoft_graph.errors import Action, body_of, classify
+from source_microsoft_graph.graph.batch import MAX_BATCH, batch_body, sub_responses
+from source_microsoft_graph.graph.catalogue import Action, classify
+from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams import STREAMS
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import (
@@ -37,15 +37,13 @@ def members(output: Any) -> list[tuple[str, str]]:
     return sorted((row["group_id"], row["id"]) for row in rows(output))
 
 
-def a_response(body: Any, status: int = 200) -> requests.Response:
-    with requests_mock.Mocker() as mocker:
-        mocker.post("https://graph/$batch", json=body, status_code=status)
-        return requests.post("https://graph/$batch", timeout=1)
+def a_response(body: Any, status: int = 200) -> GraphResponse:
+    return GraphResponse(status, {}, orjson.dumps(body))
 
 
 def test_the_envelope_holds_relative_urls_and_headers_of_their_own() -> None:
     """Each part has an id, a URL below the version and the headers that a batch does not pass on."""
-    assert batch_of(["/users/1/messages?$top=5", "/users/2/messages"], [{"Prefer": "a"}] * 2) == {
+    assert batch_body(["/users/1/messages?$top=5", "/users/2/messages"], [{"Prefer": "a"}] * 2) == {
         "requests": [
             {"id": "0", "method": "GET", "url": "/users/1/messages?$top=5", "headers": {"Prefer": "a"}},
             {"id": "1", "method": "GET", "url": "/users/2/messages", "headers": {"Prefer": "a"}},
@@ -64,9 +62,9 @@ def test_answers_are_matched_by_id_in_any_order() -> None:
         }
     )
 
-    first, second = parts_of(response, ["u0", "u1"])
+    first, second = sub_responses(response, ["u0", "u1"])
 
-    assert (first.status_code, body_of(first), first.url) == (200, {"value": [{"id": "a"}]}, "u0")
+    assert (first.status_code, first.body, first.url) == (200, {"value": [{"id": "a"}]}, "u0")
     assert (second.status_code, second.headers["Retry-After"], second.url) == (429, "7", "u1")
 
 
@@ -76,13 +74,13 @@ def test_answers_are_matched_by_id_in_any_order() -> None:
 )
 def test_a_part_without_answer_is_asked_again(body: Any) -> None:
     """What Graph leaves out, or garbles, is passing trouble and never an empty page."""
-    assert {classify(part).action for part in parts_of(a_response(body), ["u0", "u1"])} == {Action.RETRY}
+    assert {classify(part).action for part in sub_responses(a_response(body), ["u0", "u1"])} == {Action.RETRY}
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
 def test_a_refused_batch_is_the_answer_to_every_part(status: int) -> None:
     """The whole was throttled or failed, and so was each part."""
-    parts = parts_of(a_response({"error": {"code": "x"}}, status), ["u0", "u1", "u2"])
+    parts = sub_responses(a_response({"error": {"code": "x"}}, status), ["u0", "u1", "u2"])
     assert [part.status_code for part in parts] == [status] * 3
 
 
@@ -94,8 +92,8 @@ def test_twenty_parents_are_asked_for_together(graph: FakeGraph, number: int) ->
         graph.lists(f"groups/{group}/members", [{"id": "m"}])
 
     assert members(read("group_member")) == [(group, "m") for group in GROUPS[:number]]
-    full, rest = divmod(number, MOST)
-    assert sorted(map(len, graph.batches)) == sorted([MOST] * full + [rest] * (rest > 1))
+    full, rest = divmod(number, MAX_BATCH)
+    assert sorted(map(len, graph.batches)) == sorted([MAX_BATCH] * full + [rest] * (rest > 1))
 
 
 def test_next_pages_are_batched_again(graph: FakeGraph) -> None:
@@ -110,7 +108,7 @@ def test_next_pages_are_batched_again(graph: FakeGraph) -> None:
     assert len(graph.asked) == 1 + 3 + 2 + 1 + 1
 
 
-@pytest.mark.parametrize("batch_size", [1, MOST])
+@pytest.mark.parametrize("batch_size", [1, MAX_BATCH])
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -221,7 +219,7 @@ def test_batches_that_are_refused_are_done_without(graph: FakeGraph, status: int
 
 def test_a_heavy_answer_halves_what_is_asked_together(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker holds the whole answer, so when the pages are heavy fewer of them are asked for at once."""
-    monkeypatch.setattr("source_microsoft_graph.client._HEAVY", 100)
+    monkeypatch.setattr("source_microsoft_graph.graph.batch._HEAVY_BYTES", 100)
     list_groups(graph, *GROUPS[:20])
     for group in GROUPS[:20]:
         graph.lists(f"groups/{group}/members", [{"id": "1"}], [{"id": "2"}])

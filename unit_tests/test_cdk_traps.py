@@ -67,7 +67,7 @@ def test_a_page_is_parsed_once(graph: FakeGraph) -> None:
     """T10: judging, paging and emitting a page share one parse."""
     graph.lists("users", [{"id": "1"}], [{"id": "2"}], [{"id": "3"}])
     counted = Mock(wraps=orjson, JSONDecodeError=orjson.JSONDecodeError)
-    with patch("source_microsoft_graph.errors.orjson", counted):
+    with patch("source_microsoft_graph.graph.response.orjson", counted):
         read("users")
     assert counted.loads.call_count == 3
 

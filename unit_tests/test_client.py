@@ -10,21 +10,21 @@ import requests
 import requests_mock
 from airbyte_cdk.models import FailureType
 
-from source_microsoft_graph.auth import GraphAuth
-from source_microsoft_graph.client import TIMEOUT, GraphClient, PageRequest
-from source_microsoft_graph.config import Config
+from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import (
-    Action,
     ConnectionFailed,
     GraphUnavailable,
     GraphUnreachable,
     ProtocolBroken,
     SignInRefused,
-    body_of,
 )
-from source_microsoft_graph.pacing import PATIENCE, RateLimiter, Service
+from source_microsoft_graph.graph.catalogue import Action
+from source_microsoft_graph.graph.client import TIMEOUT, GraphClient
+from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.retries import PATIENCE, SyncClock
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_token, an_error, throttled
+from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_token, an_auth, an_error, throttled
 
 PAGE = a_page({"id": "1"})
 TROUBLE = an_error(500, "InternalServerError")
@@ -48,7 +48,7 @@ def graph(wire: requests_mock.Mocker) -> FakeGraph:
 
 @pytest.fixture
 def limiter() -> RateLimiter:
-    return RateLimiter()
+    return RateLimiter(SyncClock())
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ def client(graph: FakeGraph, limiter: RateLimiter) -> GraphClient:
 
 def a_client(limiter: RateLimiter, at_once: int = 10) -> GraphClient:
     config = Config.parse(CONFIG)
-    return GraphClient(config.cloud.graph_host, GraphAuth(config, limiter), limiter, at_once)
+    clock = SyncClock()
+    return GraphClient(config.cloud.graph_host, an_auth(config, clock), limiter, clock, at_once)
 
 
 def a_request(path: str, service: Service = Service.DIRECTORY, *, shrinkable: bool = False) -> PageRequest:
@@ -71,8 +72,8 @@ TEAMS = a_request("teams", Service.TEAMS)
 
 def get(client: GraphClient, page_request: PageRequest) -> tuple[Any, Action]:
     """The body and what to do with it."""
-    response, known = client.get(page_request)
-    return body_of(response), known.action
+    page_response = client.get(page_request)
+    return page_response.response.body, page_response.rule.action
 
 
 def while_asleep(monkeypatch: pytest.MonkeyPatch, clock: Clock, happens: Callable[[], object]) -> None:
@@ -494,7 +495,8 @@ def test_a_configured_host_may_be_in_other_words_too(
     """A custom cloud's host is what the user typed; Graph's links have it in Graph's own words."""
     graph.answers("users", PAGE)
     wire.get(f"https://{host}/v1.0/users", **PAGE)
-    client = GraphClient(host, GraphAuth(Config.parse(CONFIG), limiter), limiter, 10)
+    clock = SyncClock()
+    client = GraphClient(host, an_auth(Config.parse(CONFIG), clock), limiter, clock, 10)
 
     assert get(client, PageRequest(f"https://{host}/v1.0/users", Service.DIRECTORY)) == (PAGE["json"], Action.READ)
     assert get(client, USERS) == (PAGE["json"], Action.READ)

@@ -13,9 +13,9 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.clouds import CLOUDS, Cloud
-from source_microsoft_graph.config import SPEC, Config
-from source_microsoft_graph.credentials import ClientSecret
+from source_microsoft_graph.auth.credentials import ClientSecret
+from source_microsoft_graph.config.clouds import CLOUDS, Cloud
+from source_microsoft_graph.config.configuration import SPEC, Config
 from unit_tests.form import FILE, form
 
 SECRET = "the-secret-value"

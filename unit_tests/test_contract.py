@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.records import camel_case, snake_case
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import NOT_SELECTED, PLACEHOLDER, GraphStream
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.streams.records import camel_case, snake_case
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
 
 VOCABULARY = {
@@ -180,13 +181,11 @@ def test_empty_objects_are_no_rows(graph: FakeGraph, stream_class: type[GraphStr
     """The CDK takes an empty record for the end of the sync (CDK trap T5), so none is ever emitted."""
     stream = a_stream(stream_class)
     graph.answers("anything", a_page({}, {"id": "1"}, {}))
-    response, _ = stream.sync.client.get(a_request(stream))
+    response = stream.sync.client.get(a_request(stream)).response
     assert [row["id"] for row in stream.parse_response(response, stream_slice=a_slice(stream))] == ["1"]
 
 
 def a_request(stream: GraphStream) -> Any:
-    from source_microsoft_graph.client import PageRequest
-
     return PageRequest(f"{stream.url_base}anything", stream.service)
 
 
@@ -198,7 +197,7 @@ def test_a_stream_is_a_constant(stream_class: type[GraphStream]) -> None:
     stream.path(stream_slice=a_slice(stream) or {"owner": ""})
     stream.select_ladder()
     stream.top()
-    list(stream.parent_streams()) if issubclass(stream_class, ChildStream) else None
+    list(stream.parents()) if issubclass(stream_class, ChildStream) else None
     assert vars(stream) == before
 
 

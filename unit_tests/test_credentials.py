@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from simulated_tenant import certificates
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.credentials import Certificate, ManagedIdentity, WorkloadIdentity
+from source_microsoft_graph.auth.credentials import Certificate, ManagedIdentity, WorkloadIdentity
+from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import SignInRefused
 
 A_JWT = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJzb21lYm9keSJ9.c2lnbmF0dXJl"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.cursors import CursorOfEach, OneCursor, Rejected, StreamCursor, digest
+from source_microsoft_graph.sync.cursors import PerOwnerCursor, Rejected, SingleCursor, StreamCursor, digest
 
 T1, T2, T3 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 
@@ -20,19 +20,19 @@ def again(cursor: StreamCursor, fresh: StreamCursor) -> StreamCursor:
 
 def test_one_cursor_moves_from_position_to_position() -> None:
     """A stretch that was read out of turn counts once the one before it was read; nothing is passed over."""
-    cursor = OneCursor("asked")
+    cursor = SingleCursor("asked")
     positions = []
     for done in ({T2: T3}, {}, {"": T1}, {T1: T2}):
         cursor.move(done)
         positions.append(cursor.since())
 
     assert positions == [None, None, T1, T3]
-    assert again(cursor, OneCursor("asked")).since() == T3
+    assert again(cursor, SingleCursor("asked")).since() == T3
 
 
 def test_a_cursor_of_one_position_can_stay() -> None:
     """Nothing new brings no new token."""
-    cursor = OneCursor("asked")
+    cursor = SingleCursor("asked")
     cursor.move({"": "token"})
     cursor.move({"token": "token"})
 
@@ -41,29 +41,29 @@ def test_a_cursor_of_one_position_can_stay() -> None:
 
 def test_each_owner_has_a_position() -> None:
     """Those read in this sync have the new one, one that was not has the old one, one never read has none."""
-    cursor = CursorOfEach("asked", None)
-    cursor.move({"read twice": T1, "read once": T1})
-    cursor = again(cursor, CursorOfEach("asked", None))  # type: ignore[assignment]
-    cursor.move({"read twice": T2})
-    cursor = again(cursor, CursorOfEach("asked", None))  # type: ignore[assignment]
+    cursor = PerOwnerCursor("asked", None)
+    cursor.move({("read twice",): T1, ("read once",): T1})
+    cursor = again(cursor, PerOwnerCursor("asked", None))  # type: ignore[assignment]
+    cursor.move({("read twice",): T2})
+    cursor = again(cursor, PerOwnerCursor("asked", None))  # type: ignore[assignment]
 
-    assert [cursor.since(owner) for owner in ("read twice", "read once", "never read")] == [T2, T1, None]
+    assert [cursor.since(owner) for owner in (("read twice",), ("read once",), ("never read",))] == [T2, T1, None]
 
 
 def test_a_new_owner_starts_at_the_start_date() -> None:
     """And one that was read goes on from there."""
-    cursor = CursorOfEach("asked", T1)
-    cursor.move({"known": T2})
+    cursor = PerOwnerCursor("asked", T1)
+    cursor.move({("known",): T2})
 
-    assert [cursor.since(owner) for owner in ("known", "new")] == [T2, T1]
+    assert [cursor.since(owner) for owner in (("known",), ("new",))] == [T2, T1]
 
 
 def test_owners_that_were_not_met_are_forgotten_at_the_end() -> None:
     """Only a whole read tells that somebody is there no longer."""
-    cursor = CursorOfEach("asked", None)
-    cursor.move({"there": T1, "gone": T1})
-    cursor = again(cursor, CursorOfEach("asked", None))  # type: ignore[assignment]
-    cursor.since("there")
+    cursor = PerOwnerCursor("asked", None)
+    cursor.move({("there",): T1, ("gone",): T1})
+    cursor = again(cursor, PerOwnerCursor("asked", None))  # type: ignore[assignment]
+    cursor.since(("there",))
     assert len(cursor.state["since"][T1]) == 2 * 12
 
     cursor.close()
@@ -73,7 +73,7 @@ def test_owners_that_were_not_met_are_forgotten_at_the_end() -> None:
 
 def test_a_state_is_small() -> None:
     """Twelve bytes an owner, and a position once: ten thousand owners take 120 kB, five streams of them 0.6 MB."""
-    cursor = CursorOfEach("asked", None)
+    cursor = PerOwnerCursor("asked", None)
     cursor.move({f"{number:036}": T1 for number in range(10_000)})
 
     assert len(json.dumps(cursor.state)) < 120_200
@@ -81,7 +81,7 @@ def test_a_state_is_small() -> None:
 
 @pytest.mark.parametrize(
     "cursor",
-    [OneCursor("asked"), OneCursor("asked", of_time=True), CursorOfEach("asked", None)],
+    [SingleCursor("asked"), SingleCursor("asked", of_time=True), PerOwnerCursor("asked", None)],
     ids=["one", "one moment", "each"],
 )
 @pytest.mark.parametrize(
@@ -106,7 +106,10 @@ def test_a_state_of_no_use_is_rejected(cursor: StreamCursor, state: dict[str, An
 
 @pytest.mark.parametrize(
     ("cursor", "since"),
-    [(OneCursor("asked", of_time=True), "yesterday"), (CursorOfEach("asked", None), {"yesterday": digest("owner")})],
+    [
+        (SingleCursor("asked", of_time=True), "yesterday"),
+        (PerOwnerCursor("asked", None), {"yesterday": digest("owner")}),
+    ],
 )
 def test_a_position_that_is_no_moment_is_rejected(cursor: StreamCursor, since: Any) -> None:
     """Where positions are moments, what is none would fail the stream later."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +16,9 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
-from source_microsoft_graph import errors
+from source_microsoft_graph import retries
+from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.errors import (
-    CATALOGUE,
-    SIGN_IN,
-    UNKNOWN,
-    Action,
     ConnectionFailed,
     GraphError,
     GraphUnavailable,
@@ -29,14 +26,11 @@ from source_microsoft_graph.errors import (
     ProtocolBroken,
     SignInRefused,
     StreamRefused,
-    body_of,
-    claims_challenge,
-    classify,
-    describe,
-    is_near_limit,
-    no_answer,
-    retry_after,
 )
+from source_microsoft_graph.graph import response as response_module
+from source_microsoft_graph.graph.catalogue import CATALOGUE, UNKNOWN, Action, classify
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.retries import retry_after
 
 NOT_TOP = "The query specified in the URI is not valid. Query option 'Top' is not allowed. To allow it, set it."
 NO_MAILBOX = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
@@ -121,13 +115,10 @@ def _no_secrets() -> Iterator[None]:
     update_secrets([])
 
 
-def answered(status: int, body: Any = None, **headers: str) -> requests.Response:
+def answered(status: int, body: Any = None, **headers: str) -> GraphResponse:
     """An answer: bytes as they are, anything else as JSON; underscores in a header's name stand for dashes."""
-    response = requests.Response()
-    response.status_code = status
-    response.raw = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
-    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return response
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return GraphResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
 
 
 def an_error(code: str, message: str = "", inner: str = "", key: str = "innerError") -> dict[str, Any]:
@@ -152,7 +143,7 @@ def test_case_does_not_matter(status: int, code: str, message: str, inner: str, 
 def test_every_row_of_the_catalogue_is_reached() -> None:
     """No row is shadowed by one before it, and none lacks an answer above; a broken connection answers 0."""
     reached = [classify(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
-    reached.append(classify(no_answer(a_request(), requests.ReadTimeout("Read timed out."))))
+    reached.append(classify(GraphResponse.none(a_request(), requests.ReadTimeout("Read timed out."))))
 
     assert [known for known in CATALOGUE if known not in reached] == []
 
@@ -276,16 +267,16 @@ def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, a
     response = answered(status, body)
 
     assert classify(response).action == action
-    assert describe(response).startswith(f"HTTP {status} ")
+    assert str(response).startswith(f"HTTP {status} ")
 
 
 def test_a_broken_connection_is_passing_trouble() -> None:
     """What stands for a missing answer is retried, and tells the reason."""
-    response = no_answer(a_request(), requests.ConnectionError("Connection reset by peer"))
+    response = GraphResponse.none(a_request(), requests.ConnectionError("Connection reset by peer"))
 
     assert (response.status_code, response.url) == (0, "https://graph.microsoft.com/v1.0/users")
     assert classify(response).action == Action.RETRY
-    assert describe(response) == "no answer ConnectionError: Connection reset by peer (request-id none)"
+    assert str(response) == "no answer ConnectionError: Connection reset by peer (request-id none)"
 
 
 class Noon(datetime):
@@ -324,7 +315,7 @@ def test_a_wait_is_read_from_the_headers(
     monkeypatch: pytest.MonkeyPatch, headers: Mapping[str, str], seconds: float | None
 ) -> None:
     """Seconds or an HTTP date, the longer of the two headers; None where Graph does not say."""
-    monkeypatch.setattr(errors, "datetime", Noon)
+    monkeypatch.setattr(retries, "datetime", Noon)
 
     assert retry_after(answered(429, **headers)) == seconds
 
@@ -357,9 +348,9 @@ def test_a_wait_is_read_from_the_headers(
         ),
     ],
 )
-def test_an_answer_is_told_in_one_line(response: requests.Response, text: str) -> None:
+def test_an_answer_is_told_in_one_line(response: GraphResponse, text: str) -> None:
     """Status, codes, message and the request id that Microsoft's support asks for."""
-    assert describe(response) == text
+    assert str(response) == text
 
 
 def test_the_reason_stands_in_for_a_code() -> None:
@@ -367,7 +358,7 @@ def test_the_reason_stands_in_for_a_code() -> None:
     response = answered(502, b"<html>")
     response.reason = "Bad Gateway"
 
-    assert describe(response) == "HTTP 502 Bad Gateway: no message (request-id none)"
+    assert str(response) == "HTTP 502 Bad Gateway: no message (request-id none)"
 
 
 @pytest.mark.parametrize("body", [b'{"value": []}', b"<html>", b"[]"], ids=["page", "HTML", "list"])
@@ -379,9 +370,9 @@ def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, body: bytes) -> 
         parsed.append(text)
         return orjson.loads(text)
 
-    monkeypatch.setattr(errors, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=orjson.JSONDecodeError))
+    monkeypatch.setattr(response_module, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=orjson.JSONDecodeError))
     response = answered(200, body)
-    for look in (classify, body_of, describe, classify, body_of):
+    for look in (classify, attrgetter("body"), str, classify, attrgetter("body")):
         look(response)
 
     assert parsed == [body]
@@ -433,7 +424,7 @@ def test_an_error_never_holds_a_secret() -> None:
 )
 def test_a_limit_is_announced(headers: dict[str, str], near: bool) -> None:
     """The directory says so from 80 % of its limit on, SharePoint tells how much is left."""
-    assert is_near_limit(answered(200, {"value": []}, **headers)) is near
+    assert answered(200, {"value": []}, **headers).is_near_limit is near
 
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1704110400"}}}'
@@ -458,7 +449,7 @@ URL_SAFE = base64.urlsafe_b64encode(b'{"a":"\xc3\xbf\xc3\xbf\xc3\xbe?>"}').decod
 )
 def test_what_graph_demands_of_the_next_token_is_read(header: str, claims: str | None) -> None:
     """A challenge that cannot be read is as good as none: the token is renewed without it."""
-    assert claims_challenge(answered(401, an_error("InvalidAuthenticationToken"), WWW_Authenticate=header)) == claims
+    assert answered(401, an_error("InvalidAuthenticationToken"), WWW_Authenticate=header).claims_challenge == claims
 
 
 def test_help_is_whole() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.errors import Action, ErrorRule, Help, ProtocolBroken
+from source_microsoft_graph.errors import Help, ProtocolBroken
+from source_microsoft_graph.graph.catalogue import Action, ErrorRule
 from source_microsoft_graph.streams.listing import Listing
 
 EVERYTHING, PROVEN, DEFAULT = ("id", "displayName", "risky"), ("id", "displayName"), ()

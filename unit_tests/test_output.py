@@ -11,7 +11,7 @@ import pytest
 import requests
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 
-from source_microsoft_graph.output import Chunk
+from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.run import run
 from unit_tests.graph_api import CONFIG, FakeGraph, errors, read, rows
 
@@ -40,7 +40,7 @@ def test_every_record_comes_out_once_and_in_order(
     graph: FakeGraph, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Whatever the number, the last chunk is whatever is left."""
-    monkeypatch.setattr("source_microsoft_graph.reader.CHUNK_BYTES", 10 * len('{"id":"1"}'))
+    monkeypatch.setattr("source_microsoft_graph.read.reader.CHUNK_BYTES", 10 * len('{"id":"1"}'))
     graph.lists("users", [{"id": str(each)} for each in range(number)])
 
     assert [row["id"] for row in rows(read("users"))] == [str(each) for each in range(number)]

@@ -7,11 +7,12 @@ from bisect import bisect_left
 
 import pytest
 
-from source_microsoft_graph.pacing import RateLimiter, Service, backoff
+from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
+from source_microsoft_graph.retries import SyncClock, backoff
 from unit_tests.conftest import Clock
 
 # Taken before the fake clock takes their place.
-REAL_NOW, REAL_SLEEP = RateLimiter.now, RateLimiter.sleep
+REAL_NOW, REAL_SLEEP = SyncClock.now, SyncClock.sleep
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Real time for threads that really wait, and a sign that one of them does."""
     asleep = threading.Event()
 
-    def sleep(limiter: RateLimiter, seconds: float) -> None:
+    def sleep(clock: SyncClock, seconds: float) -> None:
         asleep.set()
-        REAL_SLEEP(limiter, seconds)
+        REAL_SLEEP(clock, seconds)
 
-    monkeypatch.setattr(RateLimiter, "now", REAL_NOW)
-    monkeypatch.setattr(RateLimiter, "sleep", sleep)
+    monkeypatch.setattr(SyncClock, "now", REAL_NOW)
+    monkeypatch.setattr(SyncClock, "sleep", sleep)
     return asleep
 
 
@@ -46,7 +47,7 @@ def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch,
         drawn.append((low, high))
         return share
 
-    monkeypatch.setattr("source_microsoft_graph.pacing.random.uniform", uniform)
+    monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", uniform)
 
     assert [backoff(1), backoff(4), backoff(50)] == [1.0 * share, 8.0 * share, 60.0 * share]
     assert drawn == [(0.5, 1.0)] * 3
@@ -55,7 +56,7 @@ def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("paused", Service)
 def test_a_pause_holds_back_its_service_alone(clock: Clock, paused: Service) -> None:
     """Graph's services throttle independently, so only who asks the throttled one waits."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     limiter.pause(paused, 30)
     for service in Service:
         if service is not paused:
@@ -69,14 +70,14 @@ def test_a_pause_holds_back_its_service_alone(clock: Clock, paused: Service) -> 
 
 def test_a_service_never_paused_is_open(clock: Clock) -> None:
     """Nobody waits before Graph has said so."""
-    RateLimiter().wait(Service.DIRECTORY)
+    RateLimiter(SyncClock()).wait(Service.DIRECTORY)
 
     assert clock.slept == []
 
 
 def test_a_pause_ends(clock: Clock) -> None:
     """Who comes late waits for the rest of the pause, who comes after it not at all."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     limiter.pause(Service.TEAMS, 30)
     clock.time += 20
     limiter.wait(Service.TEAMS)
@@ -88,7 +89,7 @@ def test_a_pause_ends(clock: Clock) -> None:
 @pytest.mark.parametrize("pauses", [(30, 5), (5, 30)], ids=["longer first", "shorter first"])
 def test_a_longer_pause_stands(clock: Clock, pauses: tuple[float, float]) -> None:
     """Workers refused at different moments are told different times; the latest holds for all."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     for seconds in pauses:
         limiter.pause(Service.OUTLOOK, seconds)
     limiter.wait(Service.OUTLOOK)
@@ -98,7 +99,7 @@ def test_a_longer_pause_stands(clock: Clock, pauses: tuple[float, float]) -> Non
 
 def test_a_pause_that_grows_is_waited_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker may be refused meanwhile, so who wakes up looks again."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     limiter.pause(Service.FILES, 10)
     sleep = clock.sleep
 
@@ -115,9 +116,10 @@ def test_a_pause_that_grows_is_waited_out(clock: Clock, monkeypatch: pytest.Monk
 
 def test_nobody_waits_after_the_end(clock: Clock) -> None:
     """Once the sync is over no pause holds anybody."""
-    limiter = RateLimiter()
+    sync_clock = SyncClock()
+    limiter = RateLimiter(sync_clock)
     limiter.pause(Service.REPORTS, 3600)
-    limiter.stop()
+    sync_clock.stop()
     limiter.wait(Service.REPORTS)
 
     assert clock.slept == []
@@ -126,15 +128,16 @@ def test_nobody_waits_after_the_end(clock: Clock) -> None:
 @pytest.mark.parametrize("way", ["paused", "backing off"])
 def test_the_end_wakes_who_waits(asleep: threading.Event, way: str) -> None:
     """A worker in the middle of a long wait goes on as soon as the sync is over."""
-    limiter = RateLimiter()
+    sync_clock = SyncClock()
+    limiter = RateLimiter(sync_clock)
     limiter.pause(Service.TEAMS, 3600)
-    work = {"paused": lambda: limiter.wait(Service.TEAMS), "backing off": lambda: limiter.sleep(3600)}[way]
+    work = {"paused": lambda: limiter.wait(Service.TEAMS), "backing off": lambda: sync_clock.sleep(3600)}[way]
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     assert asleep.wait(timeout=10)
     assert worker.is_alive()
 
-    limiter.stop()
+    sync_clock.stop()
     worker.join(timeout=10)
 
     assert not worker.is_alive()
@@ -142,9 +145,9 @@ def test_the_end_wakes_who_waits(asleep: threading.Event, way: str) -> None:
 
 def test_the_end_ends_sleeping_for_good(asleep: threading.Event) -> None:
     """After the end a back-off takes no time, so the attempts that are left are over at once."""
-    limiter = RateLimiter()
-    limiter.stop()
-    sleeper = threading.Thread(target=limiter.sleep, args=(3600,), daemon=True)
+    sync_clock = SyncClock()
+    sync_clock.stop()
+    sleeper = threading.Thread(target=sync_clock.sleep, args=(3600,), daemon=True)
     sleeper.start()
     sleeper.join(timeout=10)
 
@@ -170,14 +173,14 @@ def times(limiter: RateLimiter, clock: Clock, service: Service, *requests: int) 
 
 def test_known_limits_are_kept_from_the_start(clock: Clock) -> None:
     """Five requests in ten seconds for the audit logs, one a second for conditional access, and a little to spare."""
-    assert times(RateLimiter(), clock, Service.REPORTS, *[1] * 11) == [0.0] * 5 + [10.5] * 5 + [21.0]
-    assert times(RateLimiter(), clock, Service.CONDITIONAL_ACCESS, 1, 1, 1) == [0.0, 1.05, 2.1]
+    assert times(RateLimiter(SyncClock()), clock, Service.REPORTS, *[1] * 11) == [0.0] * 5 + [10.5] * 5 + [21.0]
+    assert times(RateLimiter(SyncClock()), clock, Service.CONDITIONAL_ACCESS, 1, 1, 1) == [0.0, 1.05, 2.1]
 
 
 def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
     """Twenty chats are all that may be asked for at once, in one request or in several."""
-    assert times(RateLimiter(), clock, Service.CHATS, 20, 20) == [0.0, 1.26]
-    assert times(RateLimiter(), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.26, 1.26]
+    assert times(RateLimiter(SyncClock()), clock, Service.CHATS, 20, 20) == [0.0, 1.26]
+    assert times(RateLimiter(SyncClock()), clock, Service.CHATS, 12, 8, 1, 19) == [0.0, 0.0, 1.26, 1.26]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_a_batch_counts_each_of_its_requests(clock: Clock) -> None:
 )
 def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Service, a_second: int) -> None:
     """Five sixths of what is published, however it is measured; and of one team, chat or user, too."""
-    passed = times(RateLimiter(), clock, service, *[1] * 100 * a_second)
+    passed = times(RateLimiter(SyncClock()), clock, service, *[1] * 100 * a_second)
     for seconds in (1, 10, 60):
         most = max(bisect_left(passed, start + seconds) - place for place, start in enumerate(passed))
         assert most <= (a_second if seconds == 1 else a_second * (1 + seconds * 5 / 6))
@@ -194,18 +197,18 @@ def test_teams_is_asked_no_faster_than_it_lets_last(clock: Clock, service: Servi
 
 def test_more_than_a_window_allows_is_let_through_alone(clock: Clock) -> None:
     """A batch larger than the limit waits for an empty window instead of for ever, and fills more than one."""
-    assert times(RateLimiter(), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 3.15]
+    assert times(RateLimiter(SyncClock()), clock, Service.CHATS, 1, 30, 1) == [0.0, 1.26, 3.15]
 
 
 def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
     """Full speed until Graph refuses; then a fifth less than what was sent, and never less than any tenant gets."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     assert times(limiter, clock, Service.DIRECTORY, *[1_000] * 5) == [0.0] * 5
 
     limiter.pause(Service.DIRECTORY, 3)
 
     assert times(limiter, clock, Service.DIRECTORY, 1_000, 1_000) == [10.5, 10.5]
-    small = RateLimiter()
+    small = RateLimiter(SyncClock())
     small.pause(Service.DIRECTORY, 3)
     assert times(small, clock, Service.DIRECTORY, 1_000, 166, 1) == [3.0, 3.0, 13.5]
 
@@ -213,7 +216,7 @@ def test_a_limit_that_grows_with_the_tenant_is_found_out(clock: Clock) -> None:
 def test_a_limit_that_is_shared_is_found_out(clock: Clock) -> None:
     """Refused though it kept to what is published, a sync leaves room for whoever else asks, and comes back to that
     pace and no higher one once it is refused no longer."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     times(limiter, clock, Service.CHATS, 20)
     limiter.pause(Service.CHATS, 1)
 
@@ -227,7 +230,7 @@ def test_a_limit_that_is_shared_is_found_out(clock: Clock) -> None:
 
 def test_a_service_that_always_refuses_is_still_asked(clock: Clock) -> None:
     """However often Graph refuses, a tenth of what is published is left."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     for _ in range(100):
         limiter.pause(Service.REPORTS, 1)
         clock.time += 11
@@ -237,7 +240,7 @@ def test_a_service_that_always_refuses_is_still_asked(clock: Clock) -> None:
 
 def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
     """All that was under way is refused together; that is one finding, not twenty."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     times(limiter, clock, Service.DIRECTORY, *[1_000] * 10)
     for _ in range(20):
         limiter.pause(Service.DIRECTORY, 1)
@@ -248,7 +251,7 @@ def test_a_crowd_of_refusals_slows_down_once(clock: Clock) -> None:
 
 def test_a_pace_that_was_kept_is_tried_faster(clock: Clock) -> None:
     """A window without a refusal allows a tenth more."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     times(limiter, clock, Service.DIRECTORY, *[1_000] * 10)
     limiter.pause(Service.DIRECTORY, 1)
     clock.time += 11
@@ -258,12 +261,12 @@ def test_a_pace_that_was_kept_is_tried_faster(clock: Clock) -> None:
 
 def test_an_announcement_slows_down_without_a_pause(clock: Clock) -> None:
     """Near the limit nobody is stopped, and no more is sent than before."""
-    limiter = RateLimiter()
+    limiter = RateLimiter(SyncClock())
     times(limiter, clock, Service.FILES, 700, 300)
     limiter.near_limit(Service.FILES)
 
     assert times(limiter, clock, Service.FILES, 1) == [63.0]
-    other = RateLimiter()
+    other = RateLimiter(SyncClock())
     times(other, clock, Service.FILES, 100)
     other.near_limit(Service.FILES)
     assert times(other, clock, Service.FILES, 525, 1) == [0.0, 63.0]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.records import camel_case
+from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import NOT_SELECTED
-from source_microsoft_graph.streams.directory import Users
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.streams.records import camel_case
+from source_microsoft_graph.streams.users import Users
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import (
     CONFIG,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from source_microsoft_graph.pacing import RateLimiter, Service
+from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from unit_tests.graph_api import CONFIG, FakeGraph, an_error, read, rows
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from source_microsoft_graph.records import camel_case, row, snake_case
+from source_microsoft_graph.streams.records import camel_case, snake_case, to_record
 
 BOTH_WAYS = [
     ("id", "id"),
@@ -67,7 +67,7 @@ def test_names_change_at_every_depth() -> None:
         "nestedLists": [[{"oneMore": 1}], [[{"lastOne": 2}]]],
     }
 
-    assert row(entity) == {
+    assert to_record(entity) == {
         "assigned_licenses": [{"sku_id": "s", "disabled_plans": ["p"]}, {"sku_id": "t", "disabled_plans": []}],
         "on_premises_extension_attributes": {
             "extension_attribute1": "1",
@@ -100,7 +100,7 @@ def test_annotations_are_dropped_at_every_depth(annotation: str) -> None:
         "list": [{"name": "b", annotation: ["secret"]}],
     }
 
-    assert row(entity) == {"id": "1", "inner": {"name": "a"}, "list": [{"name": "b"}]}
+    assert to_record(entity) == {"id": "1", "inner": {"name": "a"}, "list": [{"name": "b"}]}
 
 
 def test_the_type_is_kept_at_every_depth() -> None:
@@ -111,7 +111,7 @@ def test_the_type_is_kept_at_every_depth() -> None:
         "list": [{"@odata.type": "#microsoft.graph.group"}],
     }
 
-    assert row(entity) == {
+    assert to_record(entity) == {
         "odata_type": "#microsoft.graph.user",
         "initiated_by": {"odata_type": "#microsoft.graph.appIdentity"},
         "list": [{"odata_type": "#microsoft.graph.group"}],
@@ -144,7 +144,7 @@ def test_the_type_is_kept_at_every_depth() -> None:
 )
 def test_values_are_what_graph_sent(value: Any) -> None:
     """No value is converted, dropped or rounded, and none changes its type."""
-    kept = row({"aName": value, "anObject": {"aName": value}})
+    kept = to_record({"aName": value, "anObject": {"aName": value}})
 
     assert repr(kept) == repr({"a_name": value, "an_object": {"a_name": value}})
 
@@ -153,7 +153,7 @@ def test_scalars_are_the_same_objects() -> None:
     """Bodies of mails are long: a row refers to Graph's text and does not copy it."""
     text, number = "a long text " * 10, 10**30
 
-    kept = row({"aText": text, "aList": [text, {"aNumber": number}]})
+    kept = to_record({"aText": text, "aList": [text, {"aNumber": number}]})
 
     assert [
         kept["a_text"] is text,
@@ -167,7 +167,7 @@ def test_the_object_is_left_as_it_was() -> None:
     entity = {"@odata.etag": "e", "aName": {"aList": [{"bName": 1}]}, "bList": [1]}
     before = copy.deepcopy(entity)
 
-    kept = row(entity)
+    kept = to_record(entity)
     kept["a_name"]["a_list"][0]["b_name"] = 2
     kept["b_list"].append(2)
 
@@ -176,4 +176,4 @@ def test_the_object_is_left_as_it_was() -> None:
 
 def test_an_empty_object_is_an_empty_row() -> None:
     """Nothing becomes nothing."""
-    assert row({}) == {}
+    assert to_record({}) == {}

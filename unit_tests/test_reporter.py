@@ -8,12 +8,12 @@ import pytest
 from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.reporter import Reporter
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.read.progress import ProgressReporter
 from source_microsoft_graph.streams.audit import AuditLogsSignins
-from source_microsoft_graph.streams.directory import Users
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.streams.users import Users
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, FakeGraph, read
 
@@ -27,8 +27,8 @@ class Story:
         caplog.set_level(logging.INFO)
         self.sync = Sync(Config.parse(CONFIG), LOGGER)
         self.messages = InMemoryMessageRepository()
-        self.reporter = Reporter(
-            [Users(self.sync), AuditLogsSignins(self.sync)], self.sync.limiter, self.messages, LOGGER
+        self.reporter = ProgressReporter(
+            [Users(self.sync), AuditLogsSignins(self.sync)], self.sync, self.messages, LOGGER
         )
         self._clock, self._caplog = clock, caplog
 
@@ -100,8 +100,8 @@ def test_a_read_has_a_reporter(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
     """It hears of every record, and of the end of each stream."""
     heard: list[tuple[str, int]] = []
     ended: list[str] = []
-    monkeypatch.setattr(Reporter, "records", lambda _, *heard_of: heard.append(heard_of))
-    monkeypatch.setattr(Reporter, "ended", lambda _, stream: ended.append(stream))
+    monkeypatch.setattr(ProgressReporter, "records", lambda _, *heard_of: heard.append(heard_of))
+    monkeypatch.setattr(ProgressReporter, "ended", lambda _, stream: ended.append(stream))
     graph.lists("users", [{"id": "1"}], [], [{"id": "2"}])
 
     read("users")

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 
 from simulated_tenant import graph_types
 from simulated_tenant.graph_types import STREAM_TYPES, PropertyType
-from source_microsoft_graph.records import camel_case, snake_case
+from source_microsoft_graph.streams.records import camel_case, snake_case
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "source_microsoft_graph" / "schemas"
 STREAMS = sorted(STREAM_TYPES)

@@ -10,7 +10,7 @@ import requests_mock
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.pacing import RateLimiter, Service
+from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
 
@@ -364,7 +364,7 @@ def test_last_sign_ins_that_are_refused_are_left_out(graph: FakeGraph, error: Ma
     output = read_with("users", extra_user_properties=list(EXTRA))
 
     assert [row["id"] for row in rows(output)] == [A]
-    assert "these are asked for no longer and may stay empty: signInActivity." in warnings(output)[0]
+    assert "these are no longer requested and may stay empty: signInActivity." in warnings(output)[0]
     assert "customSecurityAttributes" in graph.asked[1]
     assert "signInActivity" not in graph.asked[1]
 

@@ -14,7 +14,7 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.config import SPEC
+from source_microsoft_graph.config.configuration import SPEC
 from source_microsoft_graph.run import run
 from source_microsoft_graph.streams import STREAMS
 from unit_tests.graph_api import CONFIG, ONE_OF_EACH, Answer, FakeGraph, a_catalog, an_error, errors, read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 import threading
@@ -12,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-import requests
 
-from source_microsoft_graph.client import PageRequest
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import CATALOGUE, Action, ConnectionFailed, ErrorRule, GraphUnavailable, Help
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.sync import SeenIds, SharedIds, Skipped, Sync
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, Help
+from source_microsoft_graph.graph.catalogue import CATALOGUE, Action, ErrorRule
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.ids import SeenIds, SharedIds
+from source_microsoft_graph.sync.skips import Skipped
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph
 
@@ -293,12 +295,8 @@ NO_MAILBOX = ErrorRule(404, Action.SKIP, Help("No mailbox."))
 GONE = ErrorRule(404, Action.SKIP, Help("Gone."))
 
 
-def a_refusal() -> requests.Response:
-    response = requests.Response()
-    response.status_code, response.reason = 404, "Not Found"
-    response.headers["request-id"] = "a-request-id"
-    response.raw = io.BytesIO(b"")
-    return response
+def a_refusal() -> GraphResponse:
+    return GraphResponse(404, {"request-id": "a-request-id"}, b"", reason="Not Found")
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -13,11 +13,11 @@ from source_microsoft_graph.streams.directory import (
     GroupOwner,
     Groups,
     ServicePrincipals,
-    Users,
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
+from source_microsoft_graph.streams.users import Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
     Users,

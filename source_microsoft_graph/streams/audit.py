@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.window import WindowStream
 

@@ -8,25 +8,26 @@ from typing import ClassVar, cast
 
 from airbyte_cdk.sources.streams.http import HttpSubStream
 
-from source_microsoft_graph.batch import MOST
+from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.streams.base import GraphStream
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.sync.context import Owner, Sync
 
 
 class ChildStream(GraphStream, HttpSubStream, ABC):
-    """One listing for each object of the parent stream, twenty of them in a request.
+    """One listing for each object of the parent stream, many of them in a batch.
 
-    The placeholder in the path names the slice's key and the column that holds the parent's id.
+    Each placeholder in the path names the slice's key and the column that holds a parent's id. The parent may be a
+    child itself: its own parents' ids come first.
     """
 
     parent_class: ClassVar[type[GraphStream]]
-    batch_size = MOST
+    batch_size = MAX_BATCH
 
     def __init__(self, sync: Sync, *, keys_only: bool = False) -> None:
         super().__init__(sync, keys_only=keys_only, parent=self.parent_class(sync, keys_only=True))
 
-    def parent_streams(self) -> Iterable[GraphStream]:
+    def parents(self) -> Iterable[GraphStream]:
         return (cast(GraphStream, self.parent),)
 
-    def owners(self) -> Iterable[str]:
-        return cast(GraphStream, self.parent).ids()
+    def owners(self) -> Iterable[Owner]:
+        return cast(GraphStream, self.parent).object_keys()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.cursors import UPDATED_AT, Progress
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import GraphStream, Slice
+from source_microsoft_graph.graph.batch import MAX_BATCH
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import last_of_each, stamped, tombstone
-from source_microsoft_graph.streams.directory import Accounts, Microsoft365Groups
+from source_microsoft_graph.streams.directory import Microsoft365Groups
 from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.permissions import left_out
+from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.streams.users import Accounts
+from source_microsoft_graph.sync.context import Owner
+from source_microsoft_graph.sync.cursors import UPDATED_AT, SliceProgress
 
 _KEY = ["id", "user_id"]
 
@@ -31,23 +37,23 @@ class Drives(GraphStream):
     path_template = "{owner}drives"
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
-    batch_size = MOST
     more_permissions = {"drives of sites without a group": Sites.permissions}
-    shared = True
     probe_path = "drives"
+    batch_size = MAX_BATCH
+    shared = True
 
     # GET /drives lists the libraries of the tenant's root site alone. Every other drive belongs to a user, a
     # group or a site and is listed there, so the tenant's drives are the union of those listings.
-    def owners(self) -> Iterable[str]:
-        yield ""
-        for parent in self.parent_streams():
+    def owners(self) -> Iterable[Owner]:
+        yield ("",)
+        for parent in self.parents():
             collection = parent.path_template.partition("/")[0]
-            for key in parent.ids():
-                yield f"{collection}/{key}/"
+            for (identifier,) in parent.object_keys():
+                yield (f"{collection}/{identifier}/",)
 
-    def parent_streams(self) -> Iterable[GraphStream]:
+    def parents(self) -> Iterable[GraphStream]:
         parents = [parent(self.sync, keys_only=True) for parent in (Accounts, Microsoft365Groups, Sites)]
-        return parents[:-1] if self.left_out(self.sync.auth.roles) else parents
+        return parents[:-1] if left_out(self, self.sync.auth.roles) else parents
 
 
 class DriveItems(ChildStream):
@@ -62,26 +68,27 @@ class DriveItems(ChildStream):
     batch_size = 5
 
     cursor_field = UPDATED_AT
-    # OneDrive takes a moment for a token, so the state need not hold a token for each drive.
+    # OneDrive takes a time for a token, so the state need not hold a token for each drive.
     changed_since = {"token": "{since}"}
     starts_at_start_date = False
 
-    # The same item may come up several times in one delta query, and one that was deleted meanwhile comes up as such.
-    def records(self, stream_slice: Slice, progress: Progress | None) -> Iterator[dict[str, Any]]:
+    # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted.
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
         items = last_of_each(super().records(stream_slice, progress), _KEY)
         if progress is None:
             return (item for item in items if item.get("deleted") is None)
         return stamped(self._with_tombstones(items, progress), self.sync)
 
-    # Changes come with the folders above them, changed or not, unless they are told not to:
+    # Changes come with the folders above them, changed or not, unless a header leaves these out:
     # https://learn.microsoft.com/graph/api/driveitem-delta
-    def headers_of(self, listing: Listing) -> Mapping[str, str]:
-        return {"deltaExcludeParent": "true"} if listing.since else {}
+    def page_request(self, listing: Listing) -> PageRequest:
+        request = super().page_request(listing)
+        return replace(request, headers={"deltaExcludeParent": "true"}) if listing.since else request
 
-    # An item that was deleted may be brought back by what was not read of the drive.
-    def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:
+    # A page of the drive that was not read may say that a deleted item was restored.
+    def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: SliceProgress) -> Iterator[dict[str, Any]]:
         for item in items:
             if item.get("deleted") is None:
                 yield item
-            elif item["user_id"] in progress.done:
-                yield tombstone(item, _KEY, self.sync.moment_text)
+            elif (item["user_id"],) in progress.done:
+                yield tombstone(item, _KEY, self.sync)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.records import camel_case
-from source_microsoft_graph.streams.base import NOT_SELECTED, quoted
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.streams.base import NOT_SELECTED
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.directory import Accounts
 from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.page_requests import quoted
+from source_microsoft_graph.streams.records import camel_case
+from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.streams.users import Accounts
+from source_microsoft_graph.sync.cursors import SliceProgress
 
 _BODY = {"body", "body_preview"}
 
@@ -27,7 +31,7 @@ class MailboxStream(ChildStream, ABC):
     # https://learn.microsoft.com/graph/api/user-list-messages#optional-query-parameters
     sized_by_preference = True
 
-    # Outlook is told in preferences which IDs and which bodies it is to give, on every page:
+    # Outlook takes the form of IDs and of bodies from preferences, on every page:
     # https://learn.microsoft.com/graph/outlook-immutable-id
     @property
     def headers(self) -> Mapping[str, str]:
@@ -42,7 +46,7 @@ class MailboxStream(ChildStream, ABC):
 class StreamWithBodies(MailboxStream, ABC):
     """Every item of one kind that has a body: https://learn.microsoft.com/graph/outlook-create-send-messages"""
 
-    # Graph has no preference for no body at all, so everything else is asked for by name. What only meeting requests
+    # Graph has no preference for no body at all, so everything else is requested by name. What only meeting requests
     # have belongs to a type of their own, and $select takes names of the list's type alone.
     def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
         return self._has_none and (name in _BODY or column.get("select") == "never")
@@ -50,7 +54,7 @@ class StreamWithBodies(MailboxStream, ABC):
     def select_ladder(self) -> list[tuple[str, ...]]:
         if not self._has_none:
             return [()]
-        # Asking for less would bring Graph's default properties, the body among them.
+        # Requesting less would bring Graph's default properties, the body among them.
         unselected = {*NOT_SELECTED, *self.parent_columns}
         return [tuple(camel_case(name) for name in self.get_json_schema()["properties"] if name not in unselected)]
 
@@ -65,11 +69,11 @@ class MailMessages(StreamWithBodies):
     path_template = "users/{user_id}/messages"
     primary_key = ["id", "user_id"]
     permissions = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
+    least_permission = "Mail.ReadBasic.All"
     # Graph takes pages of 1,000 and batches of 20, but messages come with their bodies: more of them at once would
-    # time out, and a worker holds the whole answer.
+    # time out, and a worker holds the whole response.
     page_size = 100
     batch_size = 5
-    least_permission = "Mail.ReadBasic.All"
 
 
 class CalendarEvents(StreamWithBodies):
@@ -92,16 +96,26 @@ class Contacts(MailboxStream):
 
     # users/{id}/contacts lists the default folder alone. The others hang below contactFolders, at any depth, and
     # each has to be listed by itself: https://learn.microsoft.com/graph/api/user-list-contactfolders
-    def next_listings(self, listing: Listing) -> Iterable[Listing]:
-        if listing.path.endswith("/contacts") and "/contactFolders/" not in listing.path:
-            yield self.sibling_listing(listing, listing.path.removesuffix("s") + "Folders")
+    def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
+        for contacts in super().listings(stream_slice, progress):
+            contacts.next_listings = partial(self._folders_beside, contacts)
+            yield contacts
 
-    def child_listings(self, listing: Listing, record: dict[str, Any]) -> Iterable[Listing] | None:
-        if listing.path.endswith("/contacts"):
-            return None
-        folder = f"{listing.path.partition('/contactFolders')[0]}/contactFolders/{quoted(record['id'])}"
-        return [self.sibling_listing(listing, f"{folder}/{part}") for part in ("contacts", "childFolders")]
+    def _folders_beside(self, contacts: Listing) -> Iterable[Listing]:
+        yield self._folders(contacts, f"{_folders_path(contacts)}")
 
-    # A folder may have got new contacts without having changed itself.
-    def changes(self, listing: Listing) -> Mapping[str, str]:
-        return super().changes(listing) if listing.path.endswith("/contacts") else {}
+    # A folder may have got new contacts without having changed itself, so all folders are listed.
+    def _folders(self, contacts: Listing, path: str) -> Listing:
+        folders = self.listing(path, contacts.parents, move=contacts.move)
+        folders.child_listings = partial(self._in_folder, contacts)
+        return folders
+
+    def _in_folder(self, contacts: Listing, folder: Mapping[str, Any]) -> Iterable[Listing]:
+        path = f"{_folders_path(contacts)}/{quoted(folder['id'])}"
+        yield self.listing(f"{path}/contacts", contacts.parents, since=contacts.since, move=contacts.move)
+        yield self._folders(contacts, f"{path}/childFolders")
+
+
+def _folders_path(contacts: Listing) -> str:
+    """Beside the contacts of the default folder."""
+    return contacts.path.removesuffix("s") + "Folders"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from source_microsoft_graph.pacing import Service
+from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.directory import Groups, Users
+from source_microsoft_graph.streams.directory import Groups
+from source_microsoft_graph.streams.users import Users
 
 
 class Teams(Groups):

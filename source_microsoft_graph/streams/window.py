@@ -1,4 +1,4 @@
-"""Streams of what happened, read by the time at which it did."""
+"""Streams of events, read by the time at which each happened."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from source_microsoft_graph.cursors import OneCursor, Progress, StreamCursor
-from source_microsoft_graph.records import camel_case
-from source_microsoft_graph.streams.base import GraphStream, Slice
+from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
-from source_microsoft_graph.sync import as_text
+from source_microsoft_graph.streams.records import camel_case
+from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.sync.context import as_text
+from source_microsoft_graph.sync.cursors import CursorMove, SingleCursor, SliceProgress, StreamCursor
 
 _AGES = [timedelta(days=days) for days in (30, 14, 7, 3)]
 """Where windows end, counted back from now. Entra keeps logs for 30 days, and each window costs a request of five that
@@ -18,25 +19,25 @@ Graph allows in ten seconds: https://learn.microsoft.com/entra/identity/monitori
 
 
 class WindowStream(GraphStream, ABC):
-    """A log of the tenant's. An incremental read goes a few days at a time, so that a first one can be resumed: Graph's
-    own page tokens die, and a log of a large tenant takes hours.
+    """A log of the tenant's. An incremental read goes through it in windows of a few days, so that a first one can be
+    resumed: Graph's own page tokens expire, and the log of a large tenant takes hours.
 
-    A window begins at its first moment and ends before its last, so that each row is in one alone. Rows turn up late,
-    so a read begins some time before the end of the last one; see `lookback_window`.
+    A window begins at its first second and ends before its last, so that each record is in one window alone. Graph
+    shows some records late, so a read begins some time before the end of the last one; see `lookback_window`.
     """
 
     def new_cursor(self) -> StreamCursor:
-        return OneCursor(self.fingerprint, of_time=True)
+        return SingleCursor(self.fingerprint, of_time=True)
 
-    def slices(self, progress: Progress | None) -> Iterator[Slice]:
-        """In an incremental read, windows: `position` is where the cursor has to be for this one to move it."""
+    def slices(self, progress: SliceProgress | None) -> Iterator[Slice]:
+        """In an incremental read, windows: `position` is where the cursor has to be for this window to move it."""
         for stream_slice in super().slices(progress):
             yield from self._windows(progress.since()) if progress else (stream_slice,)
 
     def _windows(self, position: str | None) -> Iterator[Slice]:
         if not self.sync.client.date and (probe := self.probe(None)):
             self.sync.client.get(probe)
-        now, start = self.sync.moment, self._start(position)
+        now, start = self.sync.started_at, self._start(position)
         after, position = as_text(start) if start else None, position or ""
         for end in (*(now - age for age in _AGES), now):
             until = as_text(end)
@@ -49,7 +50,7 @@ class WindowStream(GraphStream, ABC):
             return datetime.fromisoformat(position) - self.sync.config.lookback_window
         return self.sync.config.start_date
 
-    def listings(self, stream_slice: Slice, progress: Progress | None = None) -> Iterator[Listing]:
+    def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
         if not stream_slice:
             yield from super().listings(stream_slice)
             return
@@ -61,4 +62,4 @@ class WindowStream(GraphStream, ABC):
         if stream_slice["after"]:
             clauses.insert(0, f"{time} ge {stream_slice['after']}")
         query: Mapping[str, str] = {**self.query, "$filter": " and ".join(clauses)}
-        yield self.listing(self.path(), {}, query, mark=(stream_slice["position"], stream_slice["until"]))
+        yield self.listing(self.path(), {}, query, move=CursorMove(stream_slice["position"], stream_slice["until"]))

@@ -1,7 +1,7 @@
-"""How far a stream has been read, from one sync to the next: what Airbyte keeps as its state.
+"""How far a stream was read, from one sync to the next: what Airbyte keeps as its state.
 
-    {"version": 1, "asked": "…", "since": "a delta token, or a moment"}
-    {"version": 1, "asked": "…", "since": {"a moment": "digests of the owners read since then"}}
+    {"version": 1, "asked": "…", "since": "a delta token, or a time"}
+    {"version": 1, "asked": "…", "since": {"a time": "digests of the owners read since then"}}
 
 `asked` is the fingerprint of what is requested: records and columns depend on the configuration, so a state that was
 saved under another one is rejected. A state moves only after the records that it covers were handed over.
@@ -17,31 +17,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 VERSION = 1
 
 UPDATED_AT, DELETED_AT = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
-"""When a row of a stream with deletes was read, and when it was found to be deleted; the names are Airbyte's."""
+"""When a record of a stream with deletes was read, and when its object was found to be deleted; Airbyte's names."""
 
 _DIGEST_BYTES = 9
 _DIGEST_LENGTH = 12
-"""Characters that stand for an owner. Ids of chats have a hundred, and states are sent again and again; that two of a
-million owners meet in 72 bits has a chance of one in ten billion."""
+"""Characters that stand for an owner. The id of a chat has a hundred, and states are emitted again and again. That two
+of a million owners have the same 72 bits has a chance of one in ten billion."""
 
 
 def digest(*parts: Any) -> str:
+    """Twelve characters that stand for these JSON values."""
     return urlsafe_b64encode(blake2b(orjson.dumps(parts), digest_size=_DIGEST_BYTES).digest()).decode()
 
 
 class Rejected(Exception):
-    """A state that is of no use, and why."""
+    """A state that cannot be used, and why."""
+
+
+class CursorMove(NamedTuple):
+    """What a listing moves once it was read to its end: the position of this key becomes `position`. The key is an
+    owner, or in a stream with one position the position at which the listing begins."""
+
+    key: Any
+    position: str
 
 
 class StreamCursor(ABC):
-    """Where a stream stands. Safe between threads."""
+    """How far one stream was read. Safe between threads."""
 
     def __init__(self, fingerprint: str) -> None:
         """`fingerprint` stands for the configuration under which the stream is read."""
@@ -49,7 +58,7 @@ class StreamCursor(ABC):
         self._lock = threading.Lock()
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on where the last sync stopped. Raises `Rejected` where that cannot be, and stays at the start."""
+        """Continue from the last sync's state. Raises `Rejected` where that cannot be, and stays at the start."""
         if state.get("version") != VERSION:
             raise Rejected(f"it has version {state.get('version')!r} instead of {VERSION}")
         if state.get("asked") != self._fingerprint:
@@ -65,16 +74,16 @@ class StreamCursor(ABC):
             return {"version": VERSION, "asked": self._fingerprint, "since": self._since()}
 
     @abstractmethod
-    def since(self, owner: str = "") -> str | None:
+    def since(self, owner: tuple[str, ...] = ()) -> str | None:
         """From where to read; None means from the beginning."""
 
     @abstractmethod
-    def move(self, done: Mapping[str, str]) -> None:
-        """These have been read, and their records handed over."""
+    def move(self, done: Mapping[Any, str]) -> None:
+        """These were read, and their records handed over."""
 
     @abstractmethod
     def close(self) -> None:
-        """The whole stream has been read."""
+        """The whole stream was read."""
 
     @abstractmethod
     def _restore(self, since: Any) -> None: ...
@@ -83,25 +92,26 @@ class StreamCursor(ABC):
     def _since(self) -> Any: ...
 
 
-class OneCursor(StreamCursor):
-    """One position for a whole stream. It moves along stretches, each from one position to the next; a stretch that is
-    read before the one that leads to it waits for that."""
+class SingleCursor(StreamCursor):
+    """One position for a whole stream. The position advances over contiguous ranges only; a range that finishes early
+    is held until its predecessor is done."""
 
     def __init__(self, fingerprint: str, *, of_time: bool = False) -> None:
-        """`of_time` says that positions are moments."""
+        """`of_time` says that positions are times."""
         super().__init__(fingerprint)
         self._of_time = of_time
         self._position = ""
-        self._ahead: dict[str, str] = {}
+        self._finished: dict[Any, str] = {}
 
-    def since(self, owner: str = "") -> str | None:
+    def since(self, owner: tuple[str, ...] = ()) -> str | None:
         return self._position or None
 
-    def move(self, done: Mapping[str, str]) -> None:
+    def move(self, done: Mapping[Any, str]) -> None:
+        """`done` maps the position at which each range begins to the one at which it ends."""
         with self._lock:
-            self._ahead.update(done)
-            while self._position in self._ahead:
-                self._position = self._ahead.pop(self._position)
+            self._finished.update(done)
+            while self._position in self._finished:
+                self._position = self._finished.pop(self._position)
 
     def close(self) -> None:
         """There is no owner to forget."""
@@ -117,29 +127,30 @@ class OneCursor(StreamCursor):
         return self._position
 
 
-class CursorOfEach(StreamCursor):
-    """A position for each owner. Nearly all share one, for all that are read in one sync get the same; an owner that
-    is new has none, and one that failed keeps its own."""
+class PerOwnerCursor(StreamCursor):
+    """A position for each owner. Nearly all owners share one, for all that are read in one sync get the same; a new
+    owner has none, and one whose listing failed keeps its own."""
 
     def __init__(self, fingerprint: str, first: str | None) -> None:
-        """`first` is from where to read an owner that is new."""
+        """`first` is from where to read a new owner."""
         super().__init__(fingerprint)
         self._first = first
         self._positions: dict[str, str] = {}
         self._met: set[str] = set()
 
-    def since(self, owner: str = "") -> str | None:
-        known_as = digest(owner)
+    def since(self, owner: tuple[str, ...] = ()) -> str | None:
+        key = digest(*owner)
         with self._lock:
-            self._met.add(known_as)
-            return self._positions.get(known_as, self._first)
+            self._met.add(key)
+            return self._positions.get(key, self._first)
 
-    def move(self, done: Mapping[str, str]) -> None:
+    def move(self, done: Mapping[Any, str]) -> None:
+        """`done` maps owners to their positions."""
         with self._lock:
-            self._positions.update((digest(owner), position) for owner, position in done.items())
+            self._positions.update((digest(*owner), position) for owner, position in done.items())
 
     def close(self) -> None:
-        """Forget the owners that there are no longer."""
+        """Forget the owners that no longer exist."""
         with self._lock:
             self._positions = {owner: self._positions[owner] for owner in self._met if owner in self._positions}
 
@@ -160,11 +171,11 @@ class CursorOfEach(StreamCursor):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What reading one slice of a stream starts from and has come to."""
+class SliceProgress:
+    """Where reading one slice of a stream starts, and what of it was read to the end."""
 
     cursor: StreamCursor
-    done: dict[str, str] = field(default_factory=dict)
+    done: dict[Any, str] = field(default_factory=dict)
 
-    def since(self, owner: str = "") -> str | None:
+    def since(self, owner: tuple[str, ...] = ()) -> str | None:
         return self.cursor.since(owner)

@@ -1,4 +1,4 @@
-"""What a sync says of itself while it runs: how far each stream is, and which of them wait for a limit of Graph's."""
+"""What a sync says of itself while it runs: how far each stream is, and which streams wait for a limit of Graph's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from airbyte_cdk.models import (
+    AirbyteMessage,
     AirbyteStreamStatus,
     AirbyteStreamStatusReason,
     AirbyteStreamStatusReasonType,
@@ -18,8 +19,8 @@ from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_protocol_dataclasses.models.airbyte_protocol import AirbyteStreamStatusRateLimitedReason
 
-from source_microsoft_graph.pacing import RateLimiter
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync.context import Sync
 
 _EVERY = 60.0
 """Seconds between two lines about one stream."""
@@ -30,24 +31,25 @@ _WORTH_TELLING = 5.0
 """Seconds of waiting for a limit that the platform is told of."""
 
 
-class Reporter:
-    """A line a minute about each stream that is under way, from a thread of its own: while everything waits for Graph,
-    nothing else would say so."""
+class ProgressReporter:
+    """A line a minute about each stream that is under way, from a thread of its own: while every worker waits for
+    Graph, no other thread would say so."""
 
     def __init__(
-        self, streams: Iterable[GraphStream], limiter: RateLimiter, messages: MessageRepository, logger: logging.Logger
+        self, streams: Iterable[GraphStream], sync: Sync, messages: MessageRepository, logger: logging.Logger
     ) -> None:
         self._under_way = {stream.name: stream for stream in streams}
-        self._limiter, self._messages, self._logger = limiter, messages, logger
+        self._clock, self._limiter = sync.clock, sync.limiter
+        self._messages, self._logger = messages, logger
         self._records: Counter[str] = Counter()
-        self._told = limiter.now()
+        self._told = self._clock.now()
         self._told_records: Counter[str] = Counter()
         self._waits_until: dict[str, float] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> ProgressReporter:
         self._thread.start()
         return self
 
@@ -62,6 +64,18 @@ class Reporter:
         with self._lock:
             self._under_way.pop(stream, None)
 
+    def is_outdated(self, message: AirbyteMessage) -> bool:
+        """Whether a message that this reporter emitted says of a stream that it runs, and the stream has ended since.
+
+        The main thread asks when it takes the message off the queue. The reporter cannot emit under its lock instead:
+        the queue is bounded, and `ended` is called by the queue's only consumer.
+        """
+        status = message.trace.stream_status if message.trace else None
+        if not status or status.status is not AirbyteStreamStatus.RUNNING:
+            return False
+        with self._lock:
+            return status.stream_descriptor.name not in self._under_way
+
     def _run(self) -> None:
         while not self._over.wait(_LOOK_EVERY):
             self.look()
@@ -69,10 +83,10 @@ class Reporter:
     def look(self) -> None:
         """Say what there is to say by now."""
         with self._lock:
-            now, streams = self._limiter.now(), list(self._under_way.values())
+            now, streams = self._clock.now(), list(self._under_way.values())
             records = self._records.copy()
         for stream in streams:
-            waits = self._limiter.opens_in(stream.service)
+            waits = self._limiter.delay(stream.service)
             # Once for each wait, however often it is looked at.
             if waits >= _WORTH_TELLING and self._waits_until.get(stream.name, now) <= now:
                 self._waits_until[stream.name] = now + waits

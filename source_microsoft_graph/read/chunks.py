@@ -1,8 +1,8 @@
 """Records as they are printed: lines of the Airbyte protocol, many at a time.
 
-The CDK takes each record by itself through a queue to the main thread, wraps it in a message, counts it and serialises
-the message: several times the cost of making the record. Here the worker writes the lines, and only chunks of them go
-that way.
+The CDK passes each record by itself through a queue to the main thread, wraps it in a message, counts it and serialises
+the message: several times the cost of making the record. Here the worker writes the lines, and the queue gets chunks of
+them.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Chunk:
     lines: bytes
 
     @classmethod
-    def of(cls, stream: str, rows: list[bytes]) -> Chunk:
-        """`rows` are JSON objects, at least one. What stands around each is the same for all."""
+    def of(cls, stream: str, records: list[bytes]) -> Chunk:
+        """`records` are JSON objects, at least one. What stands around each is the same for all."""
         head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
         tail = b',"emitted_at":%d}}\n' % (time.time_ns() // 1_000_000)
-        return cls(stream, len(rows), head + (tail + head).join(rows) + tail)
+        return cls(stream, len(records), head + (tail + head).join(records) + tail)
 
     def messages(self) -> Iterator[AirbyteMessage]:
         """The records one by one, for who reads the source from Python instead of its output."""

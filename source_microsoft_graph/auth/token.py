@@ -8,16 +8,17 @@ import re
 import threading
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import requests
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from requests.auth import AuthBase
 
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.credentials import TokenRequest
-from source_microsoft_graph.errors import SIGN_IN, GraphUnreachable, SignInRefused, retry_after
-from source_microsoft_graph.pacing import ATTEMPTS, RateLimiter, backoff
+from source_microsoft_graph.auth.credentials import Credentials, TokenRequest
+from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.errors import GraphUnreachable, SignInRefused
+from source_microsoft_graph.retries import ATTEMPTS, SyncClock, backoff, retry_after
 
 _RENEW_EARLY = 5 * 60
 _TIMEOUT = (10, 30)
@@ -29,9 +30,11 @@ _ENTRA_CODE = re.compile(r"AADSTS(\d+)")
 class GraphAuth(AuthBase):
     """Puts the token on each request. Fetched on first use, renewed before it expires, once for all threads."""
 
-    def __init__(self, config: Config, limiter: RateLimiter) -> None:
-        self._config = config
-        self._limiter = limiter
+    def __init__(self, credentials: Credentials, authority: str, scope: str, clock: SyncClock) -> None:
+        """`authority` is the URL of the tenant at the cloud's login host."""
+        self.credentials = credentials
+        self._authority, self._scope = authority, scope
+        self._clock = clock
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = 0.0
@@ -43,7 +46,7 @@ class GraphAuth(AuthBase):
     def token(self) -> str:
         """Raises `SignInRefused` where Entra says no, `GraphUnreachable` where it does not answer."""
         with self._lock:
-            if self._limiter.now() >= self._renew_at:
+            if self._clock.now() >= self._renew_at:
                 self._fetch()
             return self._token
 
@@ -74,35 +77,32 @@ class GraphAuth(AuthBase):
         self._token = answer["access_token"]
         add_to_secrets(self._token)
         lifetime = float(answer["expires_in"])
-        self._renew_at = self._limiter.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
+        self._renew_at = self._clock.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
 
     def _ask(self, claims: str | None) -> dict[str, Any]:
-        credentials, login_host = self._config.credentials, self._config.cloud.login_host
+        credentials = self.credentials
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 # A new client each time: msal keeps tokens that were refused since, and refusals for a minute.
-                return credentials.ask(
-                    TokenRequest(
-                        f"https://{login_host}/{self._config.tenant_id}", self._config.scope, self._session(), claims
-                    )
-                )
+                return credentials.ask(TokenRequest(self._authority, self._scope, self._session(), claims))
             except ValueError as refusal:
                 # How msal reports a tenant it cannot discover; what Entra said stands in the error before.
                 raise SignInRefused(self._explain(str(refusal.__context__ or refusal))) from None
             except requests.RequestException as error:
                 trouble, wait = error, None if error.response is None else retry_after(error.response)
             if attempt < ATTEMPTS:
-                self._limiter.sleep(wait or backoff(attempt))
+                self._clock.sleep(wait or backoff(attempt))
         if credentials.no_endpoint and isinstance(trouble, requests.ConnectionError):
             raise SignInRefused(f"Sign-in failed. {credentials.no_endpoint} {trouble}")
         raise GraphUnreachable(
-            f"No token could be had from {credentials.endpoint or login_host} in {ATTEMPTS} attempts: {trouble}"
+            f"No token could be had from {credentials.endpoint or urlsplit(self._authority).netloc} in {ATTEMPTS} "
+            f"attempts: {trouble}"
         )
 
     def _session(self) -> requests.Session:
         session = requests.Session()
         session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
-        session.hooks["response"].append(partial(_raise_passing_trouble, self._config.credentials.passing))
+        session.hooks["response"].append(partial(_raise_passing_trouble, self.credentials.passing))
         return session
 
     def _explain(self, description: str) -> str:

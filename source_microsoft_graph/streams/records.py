@@ -1,4 +1,4 @@
-"""Names and values: Graph's JSON objects become rows with snake_case names at every depth."""
+"""Names and values: Graph's JSON objects become records with snake_case names at every depth."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class _Columns(dict[str, str]):
 _columns = _Columns()
 
 
-def row(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """One Graph object as a row: names in snake_case, annotations dropped, values as Graph sent them."""
+def to_record(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them."""
     columns = {}
     for name, value in entity.items():
         column = _columns[name]
@@ -57,7 +57,7 @@ def row(entity: Mapping[str, Any]) -> dict[str, Any]:
             # Most values are neither, and a call for each would cost a quarter of the whole.
             kind = type(value)
             if kind is dict:
-                value = row(value)
+                value = to_record(value)
             elif kind is list:
                 value = _items(value)
             columns[column] = value
@@ -65,4 +65,4 @@ def row(entity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _items(values: list[Any]) -> list[Any]:
-    return [row(item) if type(item) is dict else _items(item) if type(item) is list else item for item in values]
+    return [to_record(item) if type(item) is dict else _items(item) if type(item) is list else item for item in values]

@@ -11,22 +11,17 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from source_microsoft_graph.batch import MOST
-from source_microsoft_graph.client import BatchSize, PageRequest, PageResponse
-from source_microsoft_graph.config import Config
-from source_microsoft_graph.errors import (
-    NOT_IN_CLOUD,
-    Action,
-    Help,
-    Lack,
-    SignInRefused,
-    StreamRefused,
-    body_of,
-    describe,
-)
-from source_microsoft_graph.pacing import Service
-from source_microsoft_graph.streams.base import GraphStream, either
-from source_microsoft_graph.sync import Sync
+from source_microsoft_graph.auth.credentials import Credentials
+from source_microsoft_graph.config.clouds import Cloud
+from source_microsoft_graph.errors import Help, Lack, SignInRefused, StreamRefused
+from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize
+from source_microsoft_graph.graph.catalogue import NOT_IN_CLOUD, Action
+from source_microsoft_graph.graph.client import PageResponse
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.permissions import either, in_words, lacking, left_out
+from source_microsoft_graph.sync.context import Owner, Sync
 
 _GREEN, _RED, _BOLD, _DIM = "32", "31", "1", "2"
 
@@ -56,7 +51,7 @@ class Preflight:
         self._streams = streams
         self._roles = sync.auth.roles
         self._verdicts: dict[type[GraphStream], Verdict] = {}
-        self._first: dict[type[GraphStream], str] = {}
+        self._first: dict[type[GraphStream], Owner] = {}
 
     def report(self) -> Report:
         """One verdict for each stream, in the order of the streams."""
@@ -67,80 +62,86 @@ class Preflight:
             probes: defaultdict[Service, list[tuple[GraphStream, PageRequest]]] = defaultdict(list)
             for stream in ready:
                 verdict = self._foregone(stream)
-                page_request = None if verdict else stream.probe(self._owner(stream))
-                if page_request:
-                    probes[page_request.service].append((stream, page_request))
+                request = None if verdict else stream.probe(self._owner(stream))
+                if request:
+                    probes[request.service].append((stream, request))
                 else:
                     self._verdicts[type(stream)] = verdict or self._readable(stream)
             for probe_batch in probes.values():
                 self._probe(probe_batch)
         verdicts = [self._verdicts[type(stream)] for stream in self._streams]
-        return Report(verdicts, self._roles, self._sync.config)
+        return Report(verdicts, self._roles, self._sync.auth.credentials, self._sync.config.cloud)
 
     def _waits_for(self, stream: GraphStream, others: Iterable[GraphStream]) -> bool:
         return any(type(other) in _parents(stream) for other in others)
 
-    def _owner(self, stream: GraphStream) -> str | None:
+    def _owner(self, stream: GraphStream) -> Owner | None:
         """The first object there is of those this stream's rows belong to."""
         return next((self._first[parent] for parent in _parents(stream) if parent in self._first), None)
 
     def _foregone(self, stream: GraphStream) -> Verdict | None:
-        """The verdict where Graph need not be asked."""
+        """The verdict where nothing has to be requested of Graph."""
         if not stream.in_cloud:
             return _lacking(stream, NOT_IN_CLOUD)
         # Not every token tells its roles.
-        if self._roles and (lacking := stream.lacking(self._roles)):
-            detail = ", ".join(either(permission, least) for permission, least in lacking.items())
-            return Verdict(stream.name, Lack.PERMISSION, detail, permissions=tuple(lacking))
+        if self._roles and (missing := lacking(stream, self._roles)):
+            detail = ", ".join(either(permission, least) for permission, least in missing.items())
+            return Verdict(stream.name, Lack.PERMISSION, detail, permissions=tuple(missing))
         of_parents = (self._verdicts[parent] for parent in _parents(stream) if parent in self._verdicts)
         without = next((verdict for verdict in of_parents if verdict.lack), None)
         return replace(without, stream=stream.name) if without else None
 
     def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
-        page_requests = deque(page_request for _, page_request in probes)
-        for page_response in self._sync.client.responses(page_requests, BatchSize(MOST)):
-            stream = next(stream for stream, page_request in probes if page_request is page_response.page_request)
+        requests = deque(request for _, request in probes)
+        for page_response in self._sync.client.responses(requests, BatchSize(MAX_BATCH)):
+            stream = next(stream for stream, request in probes if request is page_response.request)
             if page_response.rule.action is Action.READ:
-                self._first.update({type(stream): row["id"] for row in body_of(page_response.response)["value"][:1]})
+                self._note_first(stream, page_response)
             self._verdicts[type(stream)] = self._judged(stream, page_response)
 
+    def _note_first(self, stream: GraphStream, page_response: PageResponse) -> None:
+        """Keep the key of the first object there is, for the probes of child streams."""
+        parents = page_response.request.listing.parents
+        for entity in page_response.response.body["value"][:1]:
+            self._first[type(stream)] = (*(parents[column] for column in stream.parent_columns), entity["id"])
+
     def _judged(self, stream: GraphStream, page_response: PageResponse) -> Verdict:
-        """What reading would make of this answer."""
+        """What reading would make of this response."""
         rule, action, response = page_response.rule, page_response.rule.action, page_response.response
-        of_one_object = bool(page_response.page_request.listing.parents)
+        of_one_owner = bool(page_response.request.listing.parents)
         if page_response.lasting:
-            return Verdict(stream.name, Lack.ANSWER, describe(response), "Try again later.")
-        if response.status_code == 400 and page_response.page_request.listing.query != stream.query:
-            raise StreamRefused(f"user_filter, include_users: {rule.help} {describe(response)}")
+            return Verdict(stream.name, Lack.ANSWER, str(response), "Try again later.")
+        if response.status_code == 400 and page_response.request.listing.query != stream.query:
+            raise StreamRefused(f"user_filter, include_users: {rule.help} {response}")
         # The owner of an object's rows was listed with the same token.
-        if action is Action.RENEW and not of_one_object:
-            raise self._sync.client.fail(SignInRefused(f"{rule.help} {describe(response)}"))
+        if action is Action.RENEW and not of_one_owner:
+            raise self._sync.client.fail(SignInRefused(f"{rule.help} {response}"))
         if action is Action.DENY:
             is_permitted = bool(self._roles.intersection(stream.permissions))
             if not is_permitted:
-                return self._denied(stream, response=describe(response))
-            action = Action.SKIP if of_one_object else Action.FAIL
+                return self._denied(stream, response=str(response))
+            action = Action.SKIP if of_one_owner else Action.FAIL
         if action is Action.FAIL:
             if rule.help.lack is Lack.PERMISSION:
-                return self._denied(stream, response=describe(response))
+                return self._denied(stream, response=str(response))
             if rule.help.lack:
                 return _lacking(stream, rule.help)
-            return Verdict(stream.name, Lack.REFUSED, describe(response), str(rule.help))
+            return Verdict(stream.name, Lack.REFUSED, str(response), str(rule.help))
         return self._readable(stream)
 
     def _denied(self, stream: GraphStream, response: str) -> Verdict:
         """Graph asks for a permission that the token does not tell of."""
-        return Verdict(stream.name, Lack.PERMISSION, stream.permission_words, response, stream.permissions[:1])
+        return Verdict(stream.name, Lack.PERMISSION, in_words(stream), response, stream.permissions[:1])
 
     def _readable(self, stream: GraphStream) -> Verdict:
         by = next((permission for permission in stream.permissions if permission in self._roles), "")
-        left_out = stream.left_out(self._roles) if by else {}
-        return Verdict(stream.name, None, "; ".join([by, *(f"{what} take {it}" for what, it in left_out.items())]))
+        missing = left_out(stream, self._roles) if by else {}
+        return Verdict(stream.name, None, "; ".join([by, *(f"{what} take {it}" for what, it in missing.items())]))
 
 
 def _parents(stream: GraphStream) -> list[type]:
     """The kinds of stream without whose keys there is nothing to read; some parents are a stream's subset."""
-    return [kind for parent in stream.parent_streams() for kind in type(parent).__mro__]
+    return [kind for parent in stream.parents() for kind in type(parent).__mro__]
 
 
 def _lacking(stream: GraphStream, help_: Help) -> Verdict:
@@ -153,7 +154,8 @@ class Report:
 
     verdicts: Sequence[Verdict]
     granted: frozenset[str]
-    config: Config
+    credentials: Credentials
+    cloud: Cloud
 
     def readable(self) -> int:
         return sum(verdict.lack is None for verdict in self.verdicts)
@@ -175,7 +177,7 @@ class Report:
         name_width = max(len(verdict.stream) for verdict in self.verdicts)
         word_width = max(len(verdict.word) for verdict in self.verdicts)
         indent = name_width + word_width + 8
-        lines = [paint(_BOLD, f"What {self.config.credentials.name} can read of {self.config.cloud.graph_host}"), ""]
+        lines = [paint(_BOLD, f"What {self.credentials.name} can read of {self.cloud.graph_host}"), ""]
         for verdict in self.verdicts:
             mark, colour = ("✗", _RED) if verdict.lack else ("✓", _GREEN)
             first, *rest = wrapped(verdict.detail, indent) or [""]
@@ -205,7 +207,7 @@ class Report:
             if lack is Lack.PERMISSION:
                 wanted = dict.fromkeys(permission for verdict in self.verdicts for permission in verdict.permissions)
                 granted = ", ".join(sorted(self.granted)) or "nothing that the token tells of"
-                texts += [self.config.credentials.grant(*wanted), f"Granted so far: {granted}."]
+                texts += [self.credentials.grant(*wanted), f"Granted so far: {granted}."]
             yield lack.value.capitalize(), texts
 
     def _count(self) -> str:

@@ -1,6 +1,6 @@
-"""The CDK's concurrent reader, fitted to Graph: what runs on which thread, and what goes to the main thread how.
+"""The CDK's concurrent reader, fitted to Graph: what runs on which thread, and how records reach the main thread.
 
-Partitions, statuses, states and the end of a sync stay the CDK's. Two things are not: records come as chunks of printed
+Partitions, statuses, states and the end of a sync stay the CDK's. Two things differ: records come as chunks of printed
 lines, and each service of Graph has threads of its own.
 """
 
@@ -38,11 +38,12 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator impor
 from airbyte_cdk.utils.slice_hasher import SliceHasher
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
-from source_microsoft_graph.cursors import Progress, StreamCursor
-from source_microsoft_graph.output import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
-from source_microsoft_graph.pacing import RateLimiter, Service
-from source_microsoft_graph.reporter import Reporter
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.read.chunks import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
+from source_microsoft_graph.read.progress import ProgressReporter
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.cursors import SliceProgress, StreamCursor
 
 _DRAIN_SECONDS = 5
 
@@ -59,22 +60,20 @@ class ChunkReader(ConcurrentSource):
     def __init__(
         self,
         streams: Mapping[GraphStream, StreamCursor | None],
-        workers: int,
-        limiter: RateLimiter,
+        sync: Sync,
         logger: logging.Logger,
     ) -> None:
-        """Each stream comes with where it stands if it is read incrementally. `workers` is how many partitions of one
-        service are read at once."""
+        """Each stream comes with its cursor if it is read incrementally."""
         self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
         self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
         self._streams = streams
-        self._reporter = Reporter(streams, limiter, self.messages, logger)
+        self._reporter = ProgressReporter(streams, sync, self.messages, logger)
         super().__init__(
-            _Pools(len(streams), workers, logger),
+            _Pools(len(streams), sync.config.num_workers, logger),
             logger,
             queue=self._chunks,
             message_repository=self.messages,
-            # Each finds its partitions on a thread of its own.
+            # Each stream finds its partitions on a thread of its own.
             initial_number_partitions_to_generate=len(streams),
         )
 
@@ -86,13 +85,13 @@ class ChunkReader(ConcurrentSource):
             threading.Thread(target=self._drain, daemon=True).start()
             raise
 
-    def _concurrent(self, stream: GraphStream, stands: StreamCursor | None) -> DefaultStream:
+    def _concurrent(self, stream: GraphStream, stream_cursor: StreamCursor | None) -> DefaultStream:
         """The stream as the CDK's concurrent reader takes it."""
-        cursor = _Cursor(stream, self.messages, self._reporter)
-        if stands:
-            cursor = _Checkpoints(stream, self.messages, self._reporter, stands)
+        cursor = _FullRefreshCursor(stream, self.messages, self._reporter)
+        if stream_cursor:
+            cursor = _IncrementalCursor(stream, self.messages, self._reporter, stream_cursor)
         return DefaultStream(
-            partition_generator=_Parts(stream, cursor),
+            partition_generator=_SlicePartitions(stream, cursor),
             name=stream.name,
             json_schema=stream.get_json_schema(),
             primary_key=get_primary_key_from_stream(stream.primary_key),
@@ -106,7 +105,8 @@ class ChunkReader(ConcurrentSource):
         self, queue_item: Any, concurrent_stream_processor: ConcurrentReadProcessor
     ) -> Iterable[AirbyteMessage]:
         if not isinstance(queue_item, Chunk):
-            yield from super()._handle_item(queue_item, concurrent_stream_processor)
+            if not (isinstance(queue_item, AirbyteMessage) and self._reporter.is_outdated(queue_item)):
+                yield from super()._handle_item(queue_item, concurrent_stream_processor)
             return
         stream = concurrent_stream_processor._stream_name_to_instance[queue_item.stream]
         if concurrent_stream_processor._record_counter[stream.name] == 0:
@@ -116,26 +116,26 @@ class ChunkReader(ConcurrentSource):
         yield queue_item  # type: ignore[misc]
 
     def _drain(self) -> None:
-        """Free the workers that wait to hand over what nobody will take any more; Python waits for them to end."""
+        """Free the workers that wait to hand over chunks; Python waits for their threads to end."""
         with suppress(Empty):
             while True:
                 self._chunks.get(timeout=_DRAIN_SECONDS)
 
 
-class _Cursor(FinalStateCursor):
+class _FullRefreshCursor(FinalStateCursor):
     """Tells a stream when it is over, and emits the one state of a full refresh."""
 
-    def __init__(self, stream: GraphStream, messages: MessageRepository, reporter: Reporter) -> None:
+    def __init__(self, stream: GraphStream, messages: MessageRepository, reporter: ProgressReporter) -> None:
         super().__init__(stream.name, stream.namespace, messages)
         self.failure: Exception | None = None
         self._stream = stream
         self._reporter = reporter
 
-    def progress(self) -> Progress | None:
-        """Where an incremental read of a slice starts."""
+    def progress(self) -> SliceProgress | None:
+        """Where an incremental read of a slice starts; None in a full refresh."""
         return None
 
-    def slice_read(self, progress: Progress) -> None:
+    def slice_read(self, progress: SliceProgress) -> None:
         """All that was read of a slice has been handed over."""
 
     def ensure_at_least_one_state_emitted(self) -> None:
@@ -148,33 +148,37 @@ class _Cursor(FinalStateCursor):
         self._reporter.ended(self._stream.name)
 
 
-class _Checkpoints(_Cursor):
-    """Emits where an incremental read stands, as often as it is worth its bytes, and at the end."""
+class _IncrementalCursor(_FullRefreshCursor):
+    """Emits the state of an incremental read, as often as it is worth its bytes, and at the end."""
 
     def __init__(
-        self, stream: GraphStream, messages: MessageRepository, reporter: Reporter, stands: StreamCursor
+        self,
+        stream: GraphStream,
+        messages: MessageRepository,
+        reporter: ProgressReporter,
+        stream_cursor: StreamCursor,
     ) -> None:
         super().__init__(stream, messages, reporter)
         self._messages = messages
-        self._stands = stands
+        self._stream_cursor = stream_cursor
         self._lock = threading.Lock()
         self._unsaved = 0
         self._worth_saving = _RECORDS_TO_STATE
 
-    def progress(self) -> Progress:
-        return Progress(self._stands)
+    def progress(self) -> SliceProgress:
+        return SliceProgress(self._stream_cursor)
 
     def observe(self, record: Any) -> None:
         with self._lock:
             self._unsaved += len(record.lines)
 
-    def slice_read(self, progress: Progress) -> None:
-        self._stands.move(progress.done)
+    def slice_read(self, progress: SliceProgress) -> None:
+        self._stream_cursor.move(progress.done)
         # A state that was drawn up earlier must not come out later.
         with self._lock:
             if self._unsaved < self._worth_saving:
                 return
-            state = self._stands.state
+            state = self._stream_cursor.state
             self._worth_saving = _RECORDS_TO_STATE * (_AROUND_A_STATE + len(orjson.dumps(state)))
             if self._unsaved >= self._worth_saving:
                 self._emit(state)
@@ -182,9 +186,9 @@ class _Checkpoints(_Cursor):
     def ensure_at_least_one_state_emitted(self) -> None:
         self.end()
         if not self.failure:
-            self._stands.close()
+            self._stream_cursor.close()
         with self._lock:
-            self._emit(self._stands.state)
+            self._emit(self._stream_cursor.state)
 
     def _emit(self, state: dict[str, Any]) -> None:
         self._unsaved = 0
@@ -196,10 +200,10 @@ class _Checkpoints(_Cursor):
         )
 
 
-class _Part(Partition):
-    """One slice of a stream. It is read as chunks where the CDK expects records, and nobody on the way looks inside."""
+class _SlicePartition(Partition):
+    """One slice of a stream. It is read as chunks where the CDK expects records, and passes them on unread."""
 
-    def __init__(self, stream: GraphStream, cursor: _Cursor, stream_slice: Mapping[str, Any]) -> None:
+    def __init__(self, stream: GraphStream, cursor: _FullRefreshCursor, stream_slice: Mapping[str, Any]) -> None:
         self._stream = stream
         self._cursor = cursor
         self._slice = stream_slice
@@ -210,23 +214,23 @@ class _Part(Partition):
         return self._stream.service
 
     def read(self) -> Iterable[Any]:
-        """Rows that were read before something failed are handed over before the failure is."""
-        rows: list[bytes] = []
+        """Records that were read before something failed are handed over before the failure is raised."""
+        lines: list[bytes] = []
         size = 0
         failure: Exception | None = None
         progress = self._cursor.progress()
         try:
-            for row in self._stream.records(self._slice, progress):
-                line = orjson.dumps(row)
-                rows.append(line)
+            for record in self._stream.records(self._slice, progress):
+                line = orjson.dumps(record)
+                lines.append(line)
                 size += len(line)
                 if size >= CHUNK_BYTES:
-                    yield Chunk.of(self._stream.name, rows)
-                    rows, size = [], 0
+                    yield Chunk.of(self._stream.name, lines)
+                    lines, size = [], 0
         except Exception as error:
             failure = self._cursor.failure = error
-        if rows:
-            yield Chunk.of(self._stream.name, rows)
+        if lines:
+            yield Chunk.of(self._stream.name, lines)
         if progress:
             self._cursor.slice_read(progress)
         if failure:
@@ -242,23 +246,23 @@ class _Part(Partition):
         return self._hash
 
 
-class _Parts(PartitionGenerator):
-    def __init__(self, stream: GraphStream, cursor: _Cursor) -> None:
+class _SlicePartitions(PartitionGenerator):
+    def __init__(self, stream: GraphStream, cursor: _FullRefreshCursor) -> None:
         self._stream = stream
         self._cursor = cursor
 
     def generate(self) -> Iterable[Partition]:
         try:
             for stream_slice in self._stream.slices(self._cursor.progress()):
-                yield _Part(self._stream, self._cursor, stream_slice)
+                yield _SlicePartition(self._stream, self._cursor, stream_slice)
         except Exception as error:
             self._cursor.failure = error
             raise
 
 
 class _Pools(ThreadPoolManager):
-    """Threads for each service, so that what has to wait for one never keeps another waiting, and one for each stream
-    to find its partitions. How many requests are under way at once is the client's to bound."""
+    """Threads for each service, so that a worker that waits for one service never keeps another service waiting, and a
+    thread for each stream to find its partitions. The client bounds the number of requests under way."""
 
     def __init__(self, streams: int, workers: int, logger: logging.Logger) -> None:
         super().__init__(ThreadPoolExecutor(streams, thread_name_prefix="finder"), logger)
@@ -269,7 +273,7 @@ class _Pools(ThreadPoolManager):
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
         subject = args[0]
-        pool = self._pools[subject.service] if isinstance(subject, _Part) else self._threadpool
+        pool = self._pools[subject.service] if isinstance(subject, _SlicePartition) else self._threadpool
         self._futures.append(pool.submit(function, *args))
 
     def _shutdown(self) -> None:

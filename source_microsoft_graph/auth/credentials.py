@@ -11,7 +11,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,8 @@ from msal import (
     UserAssignedManagedIdentity,
 )
 
-from source_microsoft_graph.errors import GRANT, NO_ASSERTION, NO_IDENTITY, PERMISSION, Help, SignInRefused
+from source_microsoft_graph.auth.refusals import NO_ASSERTION, NO_IDENTITY
+from source_microsoft_graph.errors import GRANT, PERMISSION, Help, SignInRefused
 
 _TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
 """Where Azure Workload Identity puts the name of the file it keeps fresh in a pod."""
@@ -258,6 +259,46 @@ class ManagedIdentity(Credentials):
 
 
 _SYSTEM_ASSIGNED = SystemAssignedManagedIdentity()
+
+
+def credentials_of(section: Mapping[str, Any]) -> Credentials:
+    """The kind of proof that the credentials section of the form describes.
+
+    Raises `ValueError` that says what is wrong with a certificate, a key or a file.
+    """
+    return _KINDS[section["auth_type"]](section)
+
+
+def _pem(given: Mapping[str, Any]) -> Credentials:
+    return Certificate.of_pem(
+        given["client_id"],
+        given["certificate"],
+        given["private_key"],
+        given.get("password"),
+        given.get("send_certificate", False),
+    )
+
+
+def _pfx(given: Mapping[str, Any]) -> Credentials:
+    return Certificate.of_pfx(
+        given["client_id"], given["pfx"], given.get("password"), given.get("send_certificate", False)
+    )
+
+
+def _workload_identity(given: Mapping[str, Any]) -> Credentials:
+    file, variable = given.get("assertion_file"), given.get("assertion_variable")
+    if file and variable:
+        raise ValueError("give assertion_file or assertion_variable, not both")
+    return WorkloadIdentity(given["client_id"], file or None, variable or None)
+
+
+_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Credentials]] = {
+    "client_secret": lambda given: ClientSecret(given["client_id"], given["client_secret"]),
+    "certificate": _pem,
+    "certificate_pfx": _pfx,
+    "workload_identity": _workload_identity,
+    "managed_identity": lambda given: ManagedIdentity(given.get("client_id") or None),
+}
 
 
 def _named(permissions: Sequence[str]) -> str:

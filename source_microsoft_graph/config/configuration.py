@@ -6,7 +6,7 @@ Field names, types, bounds, patterns and defaults live in `spec.json`; nothing h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,25 +19,19 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 from pendulum.parsing.exceptions import ParserError
 
-from source_microsoft_graph.clouds import CLOUDS, Cloud, custom
-from source_microsoft_graph.credentials import (
-    Certificate,
-    ClientSecret,
-    Credentials,
-    ManagedIdentity,
-    WorkloadIdentity,
-)
+from source_microsoft_graph.auth.credentials import Credentials, ManagedIdentity, credentials_of
+from source_microsoft_graph.config.clouds import CLOUDS, Cloud, custom
 
-SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "spec.json").read_text())["connectionSpecification"]
+SPEC: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spec.json").read_text())["connectionSpecification"]
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """One tenant, how to sign in to it, what of it to read, and how hard.
 
-    `page_size` counts rows, `num_workers` requests under way at once. `start_date` bounds incremental reads
-    only: a full refresh reads everything Graph keeps. `lookback_window` is how far an incremental read of the audit
-    logs goes back behind the last one.
+    `page_size` counts objects, `num_workers` requests under way at once. `start_date` bounds incremental reads only: a
+    full refresh reads everything Graph keeps. `lookback_window` is how far before the end of the last read an
+    incremental read of a log begins.
     """
 
     tenant_id: str = field(repr=False)
@@ -56,6 +50,11 @@ class Config:
     lookback_window: timedelta
     page_size: int
     num_workers: int
+
+    @property
+    def authority(self) -> str:
+        """Where the tenant's tokens are issued."""
+        return f"https://{self.cloud.login_host}/{self.tenant_id}"
 
     @property
     def unwanted_user_properties(self) -> frozenset[str]:
@@ -107,55 +106,24 @@ def trimmed(raw: Any) -> Any:
     return raw.strip() if isinstance(raw, str) else raw
 
 
-def _credentials(raw: Mapping[str, Any]) -> Credentials:
-    given = raw["credentials"]
-    if not given:
-        for name in ("client_id", "client_secret"):
-            if not raw[name]:
-                raise _refusal(name, "is required, here or in the credentials section")
-        return ClientSecret(raw["client_id"], raw["client_secret"])
-    try:
-        return _KINDS[given["auth_type"]](given)
-    except ValueError as fault:
-        raise _refusal("credentials", str(fault)) from None
-
-
-def _pem(given: Mapping[str, Any]) -> Credentials:
-    return Certificate.of_pem(
-        given["client_id"],
-        given["certificate"],
-        given["private_key"],
-        given.get("password"),
-        given.get("send_certificate", False),
-    )
-
-
-def _pfx(given: Mapping[str, Any]) -> Credentials:
-    return Certificate.of_pfx(
-        given["client_id"], given["pfx"], given.get("password"), given.get("send_certificate", False)
-    )
-
-
-def _workload_identity(given: Mapping[str, Any]) -> Credentials:
-    file, variable = given.get("assertion_file"), given.get("assertion_variable")
-    if file and variable:
-        raise ValueError("give assertion_file or assertion_variable, not both")
-    return WorkloadIdentity(given["client_id"], file or None, variable or None)
-
-
-_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Credentials]] = {
-    "client_secret": lambda given: ClientSecret(given["client_id"], given["client_secret"]),
-    "certificate": _pem,
-    "certificate_pfx": _pfx,
-    "workload_identity": _workload_identity,
-    "managed_identity": lambda given: ManagedIdentity(given.get("client_id") or None),
-}
-
-
 def _cloud(raw: Mapping[str, Any]) -> Cloud:
     if raw["cloud_type"] == "custom":
         return custom(login_host=raw["login_host"], graph_host=raw["graph_host"])
     return CLOUDS[raw["cloud_type"]]
+
+
+def _credentials(raw: Mapping[str, Any]) -> Credentials:
+    """As the section of the form has them, or the client secret that stands beside the tenant ID."""
+    section = raw["credentials"]
+    if not section:
+        for name in ("client_id", "client_secret"):
+            if not raw[name]:
+                raise _refusal(name, "is required, here or in the credentials section")
+        section = {name: raw[name] for name in ("client_id", "client_secret")} | {"auth_type": "client_secret"}
+    try:
+        return credentials_of(section)
+    except ValueError as fault:
+        raise _refusal("credentials", str(fault)) from None
 
 
 def _scope(raw: str | None, cloud: Cloud, credentials: Credentials) -> str:
@@ -232,5 +200,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _refusal(name: str, reason: str) -> AirbyteTracedException:
+    """The `config_error` that refuses a field for this reason."""
     message = f"Configuration: {name or 'the whole'}: {reason}."
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)

@@ -1,0 +1,1 @@
+"""Which streams can be read, found out before any is read."""

@@ -1,0 +1,1 @@
+"""What the user configures: one form, one tenant, one cloud."""

@@ -1,0 +1,1 @@
+"""What Graph's wire is like: requests, responses, batches, limits, refusals, and the client that knows them."""

@@ -1,0 +1,87 @@
+"""JSON batching: up to twenty GET requests in one POST.
+
+https://learn.microsoft.com/graph/json-batching
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from source_microsoft_graph.graph.response import GraphResponse
+
+MAX_BATCH = 20
+"""Requests Graph takes in one batch."""
+
+_HEAVY_BYTES = 4 * 1024 * 1024
+"""Bytes of a batch's response from which on fewer pages are requested in one batch."""
+
+
+@dataclass(slots=True)
+class BatchSize:
+    """How many pages of one stream are requested in one batch. A worker holds the whole response, so this shrinks for
+    the rest of the sync when the responses prove heavy, and grows while they are light."""
+
+    current: int
+    bound: int = MAX_BATCH
+
+    def learn(self, pages: int, size: int) -> None:
+        """From a response of so many pages and bytes."""
+        if size > _HEAVY_BYTES:
+            self.current = max(1, min(self.current, pages // 2))
+        elif pages == self.current > 1 and 2 * size < _HEAVY_BYTES:
+            self.current = min(2 * pages, self.bound)
+
+    def refused(self, pages: int) -> None:
+        """Graph does not take so many; a single request is sent without a batch."""
+        self.bound = min(self.bound, pages // 2)
+        self.current = min(self.current, self.bound)
+
+
+class _SubResponse(msgspec.Struct):
+    """One response in a batch, with its body unparsed: twenty parsed pages would take many times their bytes."""
+
+    id: Any = None
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Envelope(msgspec.Struct):
+    responses: list[_SubResponse]
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+
+
+def batch_body(urls: Sequence[str], headers: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The JSON that requests these URLs, relative to the version, with these headers. The id of each is its index."""
+    return {
+        "requests": [
+            {"id": str(index), "method": "GET", "url": url, "headers": own}
+            for index, (url, own) in enumerate(zip(urls, headers, strict=True))
+        ]
+    }
+
+
+def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphResponse]:
+    """The response to each URL, in the order of the URLs, as if each had been requested alone.
+
+    Graph answers 200 whatever the sub-requests came to, in any order. Where the batch as a whole was refused, that is
+    the response to every URL; a sub-response that is missing is a response without a page.
+    """
+    if response.status_code != 200:
+        return [response] * len(urls)
+    try:
+        envelope = _envelopes.decode(response.content)
+    except msgspec.DecodeError:
+        return [response] * len(urls)
+    by_id = {part.id: part for part in envelope.responses}
+    found = (by_id.get(str(index), _SubResponse()) for index in range(len(urls)))
+    return [
+        GraphResponse(part.status, part.headers or {}, memoryview(part.body), url)
+        for part, url in zip(found, urls, strict=True)
+    ]

@@ -1,0 +1,290 @@
+"""The one way to request pages of Graph: rate-limited, authorised, batched, retried, classified.
+
+The CDK's own HTTP client is not used for this. It sleeps a second longer than Retry-After says, has no jitter, counts
+throttled attempts and failed attempts together, and sees one response where a `$batch` holds twenty.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
+from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from source_microsoft_graph.auth.token import GraphAuth
+from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
+from source_microsoft_graph.graph.batch import BatchSize, batch_body, sub_responses
+from source_microsoft_graph.graph.catalogue import Action, ErrorRule, classify
+from source_microsoft_graph.graph.rate_limits import RateLimiter
+from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.retries import ATTEMPTS, PATIENCE, SyncClock, backoff, retry_after
+from source_microsoft_graph.version import VERSION
+
+_logger = logging.getLogger("airbyte")
+
+TIMEOUT = (10, 120)
+"""Seconds to connect, and seconds of silence while reading, before a request counts as failed."""
+
+_API_VERSION = "/v1.0"
+_ATTEMPTS_BEFORE_SHRINKING = 3
+
+_ALSO_OF_EACH_REQUEST = {401, 408, 409, 429}
+"""Refusals of a batch that each request in it would get as well. Any other refusal says nothing about the objects in
+the batch: a 404 may mean that the cloud has no batches."""
+
+_COMMON_HEADERS = {
+    "Accept": "application/json",
+    # Without it Graph writes unknownFutureValue for enum members added since v1.0:
+    # https://learn.microsoft.com/graph/best-practices-concept#handling-future-members-in-evolvable-enumerations
+    "Prefer": "include-unknown-enum-members",
+}
+"""What every request carries. A batch's own headers do not reach the requests in it, so each of those has them too."""
+
+_SESSION_HEADERS = {
+    **_COMMON_HEADERS,
+    # SharePoint throttles traffic earlier that does not say which app sends it.
+    "User-Agent": f"NONISV|source-microsoft-graph|source-microsoft-graph/{VERSION}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageResponse:
+    """The final response to a request. `lasting` is set where Graph kept failing or throttling until the connector gave
+    up."""
+
+    request: PageRequest
+    response: GraphResponse
+    rule: ErrorRule
+    lasting: GraphUnavailable | None = None
+
+
+@dataclass(slots=True, eq=False)
+class PendingRequest:
+    """A request that has no final response yet, and what its attempts came to."""
+
+    request: PageRequest
+    started: float
+    ready_at: float = 0.0
+    failures: int = 0
+    throttled: int = 0
+    renewed: bool = False
+
+
+class GraphClient:
+    """Sends requests to one Graph host, `concurrency` at a time. Shared by all workers; safe between threads."""
+
+    def __init__(
+        self, graph_host: str, auth: GraphAuth, limiter: RateLimiter, clock: SyncClock, concurrency: int
+    ) -> None:
+        self._host = graph_host
+        self._batch_url = f"https://{graph_host}{_API_VERSION}/$batch"
+        self._auth = auth
+        self._limiter = limiter
+        self._clock = clock
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._last_response_at = float("-inf")
+        self.date: datetime | None = None
+        """Graph's time at its first response."""
+        self._accepted = ""
+        self._failure: ConnectionFailed | None = None
+        self._failing = threading.Lock()
+        self._session = requests.Session()
+        self._session.headers.update(_SESSION_HEADERS)
+        self._session.auth = auth
+        # Proxies and certificates as the environment has them. Every request goes to one host, so once is enough.
+        self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
+        self._session.mount(
+            "https://",
+            TcpKeepaliveHTTPAdapter(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE),
+        )
+
+    def get(self, request: PageRequest) -> PageResponse:
+        """The response to one request. Raises `GraphUnavailable` where Graph kept failing, and as `responses` does."""
+        page_response = next(self.responses(deque([request]), BatchSize(1)))
+        if page_response.lasting:
+            raise page_response.lasting
+        return page_response
+
+    def responses(
+        self, queue: deque[PageRequest], batch_size: BatchSize, *, is_lazy: bool = False
+    ) -> Generator[PageResponse, None, None]:
+        """Take requests off the queue, send up to `batch_size` in one batch, and yield each final response.
+
+        The caller may put the next requests on the queue meanwhile. A request that was throttled or failed waits by
+        itself. A request holds its slot until its response was dealt with, for the response is held in memory; with
+        `is_lazy` only until the response is there, because the caller may take any time. Raises `ConnectionFailed`
+        where no request can succeed any more, and `ProtocolBroken` for a URL of another host.
+        """
+        waiting: list[PendingRequest] = []
+        while queue or waiting:
+            batch = self._next_batch(queue, waiting, batch_size.current)
+            with ExitStack() as slot:
+                self._limiter.wait(batch[0].request.service, len(batch), self._slots)
+                slot.push(self._slots)
+                self.raise_if_failed()
+                sent, size, received = self._send(batch)
+                if is_lazy:
+                    slot.close()
+                if not received:
+                    batch_size.refused(len(batch))
+                    waiting += batch
+                    continue
+                batch_size.learn(len(received), size)
+                # Each sub-response is released before the next is read: a parsed page takes several times its bytes.
+                for pending in batch:
+                    page_response = self._resolve_attempt(pending, sent, received.popleft())
+                    if page_response:
+                        yield page_response
+                    else:
+                        waiting.append(pending)
+                    page_response = None
+
+    def _next_batch(
+        self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int
+    ) -> list[PendingRequest]:
+        """The requests to send now: first those that waited long enough, then new ones. Sleeps while there is none."""
+        while True:
+            self.raise_if_failed()
+            now = self._clock.now()
+            batch = [pending for pending in waiting if pending.ready_at <= now][:batch_size]
+            waiting[:] = [pending for pending in waiting if pending not in batch]
+            while queue and len(batch) < batch_size:
+                request = queue.popleft()
+                self.check_host(request.url)
+                pending = PendingRequest(request, started=now, ready_at=request.not_before)
+                (batch if pending.ready_at <= now else waiting).append(pending)
+            if batch:
+                return batch
+            self._clock.sleep(min(pending.ready_at for pending in waiting) - now)
+
+    def _send(self, batch: Sequence[PendingRequest]) -> tuple[requests.PreparedRequest, int, deque[GraphResponse]]:
+        """What was sent, the bytes of its response, and the response to each request; none where Graph refuses so many
+        in one batch."""
+        urls = [pending.request.url for pending in batch]
+        headers = [_headers_of(pending.request) for pending in batch]
+        if len(urls) == 1:
+            sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]))
+            return sent, len(response.content), deque([response])
+        body = batch_body([_relative(url) for url in urls], headers)
+        sent, response = self._exchange(requests.Request("POST", self._batch_url, json=body))
+        if 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST:
+            _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {response}")
+            return sent, 0, deque()
+        return sent, len(response.content), deque(sub_responses(response, urls))
+
+    def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, GraphResponse]:
+        """Send, and read the body in one piece: requests would read it in small ones and join them."""
+        try:
+            prepared = self._session.prepare_request(request)
+        except ConnectionFailed as failure:
+            raise self.fail(failure) from None
+        try:
+            # A redirect could lead the token off the Graph host; no listing needs one.
+            response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **self._settings)
+            content = response.raw.read(decode_content=True)
+        except (requests.RequestException, HTTPError) as error:
+            return prepared, GraphResponse.none(prepared, error)
+        self._last_response_at = self._clock.now()
+        self.date = self.date or _date(response)
+        if response.ok:
+            self._accepted = prepared.headers["Authorization"]
+        return prepared, GraphResponse.of(response, content)
+
+    def _resolve_attempt(
+        self, pending: PendingRequest, sent: requests.PreparedRequest, response: GraphResponse
+    ) -> PageResponse | None:
+        """The final response, or None where the request has to be sent again."""
+        rule, request, now = classify(response), pending.request, self._clock.now()
+        if response.is_near_limit:
+            self._limiter.near_limit(request.service)
+        lasting: GraphUnavailable | None = None
+        match rule.action:
+            case Action.WAIT:
+                pending.throttled += 1
+                wait = retry_after(response) or backoff(pending.throttled)
+                if request.service.value.per_object:
+                    pending.ready_at = now + wait
+                else:
+                    self._limiter.pause(request.service, wait)
+                if now + wait <= pending.started + PATIENCE:
+                    return None
+                lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {response}")
+            case Action.RENEW if not pending.renewed:
+                pending.renewed = True
+                self._renew_token(sent, response)
+                return None
+            case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
+                pending.failures += 1
+                may_shrink = request.shrinkable and action is not Action.RETRY
+                if pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
+                    pending.ready_at = now + backoff(pending.failures)
+                    return None
+                if not may_shrink and action is not Action.CORRUPT:
+                    lasting = self._lasting_failure(response, pending.started)
+        return PageResponse(request, response, rule, lasting)
+
+    def _renew_token(self, refused: requests.PreparedRequest, refusal: GraphResponse) -> None:
+        try:
+            self._auth.renew(refused, refusal.claims_challenge)
+        except ConnectionFailed as failure:
+            raise self.fail(failure) from None
+
+    def _lasting_failure(self, response: GraphResponse, started: float) -> GraphUnavailable:
+        """The connection failed if no worker got any response all the while; else it is this page alone."""
+        if self._last_response_at < started:
+            raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
+        return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {response}")
+
+    def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
+        """End the sync: from now on every request of every worker raises this failure."""
+        with self._failing:
+            self._failure = self._failure or failure
+        self._clock.stop()
+        return failure
+
+    def raise_if_failed(self) -> None:
+        if self._failure:
+            raise type(self._failure)(str(self._failure))
+
+    def accepts_token(self) -> bool:
+        """Whether Graph accepted the token that is in use now, so that a 401 is not the token's fault."""
+        return self._accepted == f"Bearer {self._auth.token()}"
+
+    def check_host(self, url: str) -> None:
+        """A page link is Graph's to choose, and the token goes wherever it leads."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
+            raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _headers_of(request: PageRequest) -> dict[str, str]:
+    """A page link carries no header of the first page's, so each request has them all; preferences are joined."""
+    prefer = ", ".join(filter(None, (_COMMON_HEADERS["Prefer"], request.headers.get("Prefer"))))
+    return {**_COMMON_HEADERS, **request.headers, "Prefer": prefer}
+
+
+def _date(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _relative(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path.removeprefix(_API_VERSION) + (f"?{parts.query}" if parts.query else "")
+
+
+def _without_default_port(host: str) -> str:
+    return host.lower().removesuffix(":443")

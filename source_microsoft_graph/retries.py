@@ -1,0 +1,76 @@
+"""When to send a request again: attempts, waits, and the clock that the workers of one sync share."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+ATTEMPTS = 6
+"""Requests sent in all for one page before a transient failure counts as lasting."""
+
+PATIENCE = 2 * 60 * 60
+"""Seconds one request may spend being throttled before the sync gives up on it."""
+
+_LONGEST_BACKOFF = 60.0
+
+
+class SyncClock:
+    """The time of one sync, in seconds. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Returns at once when the sync is over."""
+        self._stopped.wait(seconds)
+
+    def stop(self) -> None:
+        """Wake every sleeping worker: the sync is over."""
+        self._stopped.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 1, 2, 4 … 60, each shortened by up to half at random.
+
+    The jitter keeps workers that failed at the same time from asking again at the same time.
+    """
+    return min(2.0 ** min(failures - 1, 10), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds Graph asks to wait, given in seconds or as an HTTP date; None where it does not say.
+
+    SharePoint may give a longer `RateLimit-Reset` beside it, and the longer one holds:
+    https://learn.microsoft.com/sharepoint/dev/general-development/how-to-avoid-getting-throttled-or-blocked-in-sharepoint-online
+    """
+    waits = [seconds(response.headers.get(name)) for name in ("Retry-After", "RateLimit-Reset")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def seconds(header: str | None) -> float | None:
+    """A header's number of seconds, or the seconds until its HTTP date; None where it is neither."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        when = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,64 @@
+"""How a page is requested: its URL, its properties, its size.
+
+https://learn.microsoft.com/graph/query-parameters
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.records import camel_case
+
+_RISKY = ("licensed", "optional")
+"""The marks of columns in a schema that are no longer requested when Graph refuses, the likeliest cause first."""
+
+
+def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
+    """The URL of a listing's first page; a page link has all of this in Graph's own form. `changes` are the options
+    that request what is new, `with_top` says that the page size stands in the URL."""
+    options = {**listing.query, **changes}
+    if with_top and listing.page_size is not None:
+        options["$top"] = str(listing.page_size)
+    if listing.select:
+        options["$select"] = ",".join(listing.select)
+    return f"{url_base}{listing.path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
+
+
+def changes_since(since: str | None, changed_since: Mapping[str, str]) -> Mapping[str, str]:
+    """The options that request what is new since a time: `{since}` is that time, `{before}` the millisecond before."""
+    if not since or not changed_since:
+        return {}
+    before = datetime.fromisoformat(since) - timedelta(milliseconds=1)
+    times = {"since": since, "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"}
+    return {option: value.format(**times) for option, value in changed_since.items()}
+
+
+def with_page_size(headers: Mapping[str, str], page_size: int | None) -> Mapping[str, str]:
+    """The headers with a preference for the page size. A page link carries no preference, so every page gets it."""
+    if page_size is None:
+        return headers
+    preferences = filter(None, (headers.get("Prefer"), f"odata.maxpagesize={page_size}"))
+    return {**headers, "Prefer": ", ".join(preferences)}
+
+
+def select_ladder(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The sets of properties to request, most first: the whole schema, the schema without what takes a licence, the
+    part of it that every tenant serves, and Graph's default.
+
+    One property that Graph does not list fails the whole request, and which those are depends on the tenant.
+    """
+    names = list(columns)
+    ladder = [tuple(map(camel_case, names))]
+    for mark in _RISKY:
+        names = [name for name in names if columns[name].get("select") != mark]
+        ladder.append(tuple(map(camel_case, names)))
+    return [*dict.fromkeys(ladder), ()]
+
+
+def quoted(identifier: str) -> str:
+    """An id as part of a path. Ids hold no slash; a prefix of a path may."""
+    return quote(identifier, safe="/:@!,=")

@@ -1,0 +1,88 @@
+"""What a refusal means: the same listing in another way, one object less, or the end of an owner's listing, of a stream
+or of the sync."""
+
+from __future__ import annotations
+
+from source_microsoft_graph.errors import GraphError, GraphUnavailable, SignInRefused, StreamRefused
+from source_microsoft_graph.graph.catalogue import UNKNOWN, Action, ErrorRule
+from source_microsoft_graph.graph.client import PageResponse
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.permissions import in_words, is_permitted
+from source_microsoft_graph.streams.protocol import ListedStream
+
+
+def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse) -> bool:
+    """Whether the listing can be read in another way, as it then will be: without a filter, with fewer properties, in
+    smaller pages, from the start."""
+    if refusal.lasting:
+        return False
+    if _may_mean_the_filter(stream, listing, refusal):
+        return stream.read_in_full(listing, refusal.response)
+    if not _may_mean_the_properties(stream, listing, refusal):
+        return listing.adapt(refusal.rule)
+    dropped = listing.select_less()
+    stream.logger.warning(
+        f"{stream.name}: Graph refused the list of properties, so these are no longer requested and may stay empty: "
+        f"{', '.join(dropped)}. {refusal.response}"
+    )
+    return True
+
+
+def _may_mean_the_filter(stream: ListedStream, listing: Listing, refusal: PageResponse) -> bool:
+    """Graph no longer knows what changed since then, or does not take the filter."""
+    if not listing.since or listing.link:
+        return False
+    # An owner that was deleted is a 404, too.
+    statuses = (400,) if stream.is_child else (400, 404)
+    is_refused = refusal.response.status_code in statuses and not refusal.rule.precise
+    return refusal.rule.action is Action.RESTART or is_refused
+
+
+def _may_mean_the_properties(stream: ListedStream, listing: Listing, refusal: PageResponse) -> bool:
+    """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
+    is_suspect = listing.may_select_less and not refusal.rule.precise
+    return is_suspect and (refusal.response.status_code != 403 or is_permitted(stream))
+
+
+def handle_refusal(stream: ListedStream, listing: Listing, refusal: PageResponse) -> GraphError | None:
+    """Count the object as skipped (None), return what ends the listing of this owner alone, or raise what ends the
+    stream or the sync."""
+    sync, response, rule = stream.sync, refusal.response, refusal.rule
+    action, words = _action_for(stream, rule), f"{_advice(stream, response, rule)} {response}"
+    if refusal.lasting or action is Action.RESTART:
+        sync.object_failed(stream.identity)
+        return GraphUnavailable(f"{described(stream, listing)}: {refusal.lasting or words}")
+    if not stream.is_child:
+        if action is Action.RENEW:
+            raise sync.client.fail(SignInRefused(words))
+        raise StreamRefused(f"{stream.name}: {words}")
+    if action is Action.RENEW and sync.client.accepts_token():
+        action = Action.SKIP
+    if action in (Action.SKIP, Action.CORRUPT):
+        sync.skipped.add(stream.name, listing.owner_name, rule, response)
+        return None
+    if action is Action.UNPAGE or rule is UNKNOWN:
+        sync.object_failed(stream.identity)
+        return StreamRefused(f"{described(stream, listing)}: {words}")
+    if sync.give_up(stream.identity):
+        raise StreamRefused(f"{stream.name}: {words}")
+    return None
+
+
+def _action_for(stream: ListedStream, rule: ErrorRule) -> Action:
+    """A denial concerns one object where the token carries the stream's permission, else the stream."""
+    if rule.action is not Action.DENY:
+        return rule.action
+    return Action.SKIP if is_permitted(stream) else Action.FAIL
+
+
+def _advice(stream: ListedStream, response: GraphResponse, rule: ErrorRule) -> str:
+    if response.status_code != 403 or is_permitted(stream):
+        return str(rule.help)
+    return stream.sync.auth.credentials.grant(in_words(stream))
+
+
+def described(stream: ListedStream, listing: Listing) -> str:
+    """Which listing this is, in words."""
+    return f"{stream.name} of {listing.owner_name}" if listing.owner else stream.name
