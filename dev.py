@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""The one entry for people: `python3 dev.py run | sql | test | fix | lock`. Needs Python 3.11 to 3.13 and nothing else.
+"""The one entry for people: `python3 dev.py VERB`. Needs Python 3.11 to 3.13 and nothing else.
 
-    run   set up, then read a tenant into tables: yours or a simulated one
-    sql   set up, then ask the tables
-    test  set up, then lint, type-check and test; further arguments go to pytest
-    fix   set up, then format the code and the schemas, and repair what the linter can
-    lock  resolve the dependencies of pyproject.toml anew into poetry.lock
+    run       set up, then read a tenant into tables: yours or a simulated one
+    sql       set up, then ask the tables
+    test      set up, then lint, type-check and test; further arguments go to pytest
+    fix       set up, then format the code and the schemas, and repair what the linter can
+    generate  set up, then write every generated file that is out of date
+    schema    set up, then write the schema of a stream from Microsoft's published types: schema STREAM TYPE
+    lock      resolve the dependencies of pyproject.toml anew into poetry.lock
 
 Setting up means: `.venv` holds exactly the packages of poetry.lock, each checked against its hash there,
 and this project. It is done again only when one of the files it depends on has changed.
+
+The set-up is written by hand on purpose. It has to work where there is a Python and nothing else: no Poetry, and on
+Debian no pip. What it downloads is checked against hashes in the repository, pip itself too, before any of it runs.
 """
 
 from __future__ import annotations
@@ -23,7 +28,6 @@ import argparse
 import hashlib
 import html
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -39,7 +43,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "poetry.lock"
-PROGRAMS = {"run": "tables", "sql": "tables.queries"}
+PROGRAMS = {
+    "run": ("tables",),
+    "sql": ("tables.queries",),
+    "generate": ("generators", "generate"),
+    "schema": ("generators", "schema"),
+}
 GROUPS = ("main", "dev", "build")
 PIP = ("pip-26.3-py3-none-any.whl", "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13")
 POETRY = ("poetry==2.5.1", "poetry-plugin-pypi-mirror==0.6.5")
@@ -50,7 +59,7 @@ def main() -> int:
         prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "verb", choices=[*PROGRAMS, "test", "fix", "lock", "requirements"], metavar="run|sql|test|fix|lock"
+        "verb", choices=[*PROGRAMS, "test", "fix", "lock", "requirements"], metavar="VERB", help="one of those above"
     )
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments for what the verb runs")
     given = parser.parse_args()
@@ -62,10 +71,10 @@ def main() -> int:
         return lock(rest)
     set_up()
     if given.verb in PROGRAMS:
-        return subprocess.call([python(VENV), "-m", PROGRAMS[given.verb], *rest], cwd=ROOT)
+        return subprocess.call([python(VENV), "-m", *PROGRAMS[given.verb], *rest], cwd=ROOT)
     if given.verb == "fix":
-        format_schemas()
-        return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], ["ruff", "check", "."])
+        schemas = ["generators", "generate", "schemas"]
+        return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], schemas, ["ruff", "check", "."])
     return in_order(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", *rest])
 
 
@@ -185,16 +194,6 @@ def in_order(*commands: list[str]) -> int:
         if code:
             return code
     return 0
-
-
-def format_schemas() -> None:
-    """Schemas have one form, so that a change to one shows as nothing but that change."""
-    for file in sorted((ROOT / "source_microsoft_graph" / "schemas").glob("*.json")):
-        written = file.read_text(encoding="utf-8")
-        formatted = json.dumps(json.loads(written), indent=2, ensure_ascii=False) + "\n"
-        if written != formatted:
-            say(f"Formatting {file.relative_to(ROOT)}")
-            file.write_text(formatted, encoding="utf-8")
 
 
 def say(line: str) -> None:

@@ -1,8 +1,7 @@
 """A configured catalog that selects every stream, with the most each of them can do.
 
-    python -m integration_tests.configured_catalog
-
-writes configured_catalog.json anew. The file leaves the schemas out: the connector never reads them there.
+`python3 dev.py generate` writes configured_catalog.json anew. The file leaves the schemas out, because the connector
+never reads them there.
 """
 
 from __future__ import annotations
@@ -39,8 +38,9 @@ def render(streams: Iterable[Mapping[str, Any]]) -> str:
     return json.dumps(select({**stream, "json_schema": {}} for stream in streams), indent=2) + "\n"
 
 
-if __name__ == "__main__":
+def current() -> str:
+    """What the file ought to hold, for the streams that the connector offers."""
     from integration_tests.runner import ROOT, ConsoleScript
 
     sample = json.loads((ROOT / "integration_tests" / "sample_config.json").read_text())
-    FILE.write_text(render(ConsoleScript(Path("unused")).discover(sample).succeeded().only("CATALOG")["streams"]))
+    return render(ConsoleScript(Path("unused")).discover(sample).succeeded().only("CATALOG")["streams"])

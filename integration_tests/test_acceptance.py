@@ -100,10 +100,6 @@ class TestDiscover:
     def test_is_the_same_in_every_form(self, runner: Runner, config: dict[str, Any], streams: list[Message]) -> None:
         assert runner.discover(config).succeeded().only("CATALOG")["streams"] == streams
 
-    def test_the_configured_catalog_is_current(self, streams: list[Message]) -> None:
-        current = configured_catalog.render(streams)
-        assert current == configured_catalog.FILE.read_text(), "Run: python -m integration_tests.configured_catalog"
-
 
 class TestRead:
     def test_fills_every_stream(self, reads: tuple[Output, Output], streams: list[Message]) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import pty
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +10,11 @@ from typing import Any
 import pytest
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
+from generators.registry import REMEDY
+from integration_tests.check_screen import FILE, lacking_tenant, on_a_terminal
 from integration_tests.network import Network
 from integration_tests.runner import ConsoleScript
-from simulated_tenant.server import Server, serve
+from simulated_tenant.server import Server
 from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.check.preflight import Report
@@ -171,29 +169,8 @@ def test_the_check_keeps_to_every_limit() -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    tenant = Tenant(SMALL, grants=set(GRANTS) - {"Policy.Read.All"}, traits=Traits(premium=False))
-    with serve(tenant) as server:
+    with lacking_tenant() as server:
         yield server
-
-
-def on_a_terminal(server: Server, folder: Path, config: Mapping[str, Any], **environment: str) -> tuple[int, str]:
-    (folder / "config.json").write_text(json.dumps(config))
-    console, terminal = pty.openpty()
-    with subprocess.Popen(
-        [*ConsoleScript(Path(server.ca_bundle))._command(folder), "check", "--config", str(folder / "config.json")],
-        env={**os.environ, "REQUESTS_CA_BUNDLE": server.ca_bundle, "COLUMNS": "100", **environment},
-        stdout=terminal,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        os.close(terminal)
-        shown = b""
-        try:
-            while part := os.read(console, 65536):
-                shown += part
-        except OSError:  # How Linux says that the other end of a terminal was closed.
-            pass
-        os.close(console)
-    return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
 def test_a_terminal_shows_a_table(server: Server, tmp_path: Path) -> None:
@@ -201,8 +178,8 @@ def test_a_terminal_shows_a_table(server: Server, tmp_path: Path) -> None:
     code, shown = on_a_terminal(server, tmp_path, server.config(), NO_COLOR="1")
 
     assert code == 0
-    expected = Path(__file__).with_name("check_on_a_terminal.txt").read_text()
-    assert shown.strip() == expected.format(client_id=Tenant.client_id, host=server.host).strip()
+    expected = FILE.read_text()
+    assert shown.strip() == expected.format(client_id=Tenant.client_id, host=server.host).strip(), REMEDY
 
 
 def test_a_terminal_has_colours(server: Server, tmp_path: Path) -> None:

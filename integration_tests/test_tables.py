@@ -16,7 +16,6 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from integration_tests import picture
 from integration_tests.runner import ROOT, Message
 from integration_tests.test_whole_tenant import NOT_LISTED, key_of, the_tenants, without_nulls
 from simulated_tenant import Tenant, serve
@@ -27,10 +26,10 @@ from tables.connector import Connector
 from tables.database import DELETED_AT, column_type
 from tables.replicate import replicate
 from tables.screen import Screen
+from unit_tests.documents import every_stream
 from unit_tests.references import Reference, references
-from unit_tests.tables import _streams
 
-REFERENCES = list(references(_streams()))
+REFERENCES = list(references(every_stream()))
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +195,6 @@ def test_sign_ins_outside_policy(tables: duckdb.DuckDBPyConnection, server: Serv
 
 def test_largest_drives(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
     assert answer(tables, "largest_drives", "web_url", "gigabytes") == largest_drives(server.tenant) != []
-
-
-def test_the_picture_is_current(server: Server) -> None:
-    """What the README shows is what a run tells; if this fails, run `python -m integration_tests.picture`."""
-    held = {name: f"{len(list(server.tenant.rows(name))):,}" for name in picture.STREAMS}
-    assert picture.counts(picture.FILE.read_text()) == held
 
 
 def test_changes_of_the_tenant_reach_the_tables(tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
-"""Microsoft's published v1.0 types, as far as this connector's streams need them.
+"""Microsoft's published v1.0 types, as far as a connector for Graph needs them.
 
 The data lie in graph_types.json, a compact extract of the public service description
 https://graph.microsoft.com/v1.0/$metadata (published in https://github.com/microsoftgraph/msgraph-metadata).
-Rebuild it from a newer description with
 
-    python -m simulated_tenant.graph_types METADATA.xml
+    python -m simulated_tenant.graph_types METADATA.xml [TYPE ...]
+
+rebuilds the extract from a description. The file keeps the list of the types that it was asked for, its roots; the
+command adds each TYPE to them. The extract holds the roots and every type that a value inside them can have. A type of
+the namespace microsoft.graph goes by its name alone, any other by the rest of its full name: `user`, `security.alert`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
@@ -48,25 +52,6 @@ STREAM_TYPES: Mapping[str, str] = {
     "directory_role_templates": "directoryRoleTemplate",
     "directory_role_member": "directoryObject",
 }
-# Types that appear inside those lists (members, special messages, identities, a policy's authentication strength) or
-# lie on the way to them (folders, sites).
-OTHER_ROOTS = (
-    "administrativeUnit",
-    "authenticationStrengthPolicy",
-    "calendarSharingMessage",
-    "conditionalAccessAllExternalTenants",
-    "conditionalAccessEnumeratedExternalTenants",
-    "contactFolder",
-    "device",
-    "eventMessageRequest",
-    "eventMessageResponse",
-    "mailFolder",
-    "orgContact",
-    "site",
-    "teamworkApplicationIdentity",
-    "teamworkUserIdentity",
-)
-
 _NAMESPACE = "microsoft.graph."
 _XML = {"edm": "http://docs.oasis-open.org/odata/ns/edm"}
 
@@ -75,6 +60,7 @@ class GraphType(TypedDict, total=False):
     """One entity or complex type: its own structural properties, and where the inherited ones come from."""
 
     base: str
+    abstract: bool
     open: bool
     properties: dict[str, PropertyType]
 
@@ -82,8 +68,20 @@ class GraphType(TypedDict, total=False):
 class GraphTypes(TypedDict):
     """The content of graph_types.json."""
 
+    roots: list[str]
     types: dict[str, GraphType]
     enums: dict[str, list[str]]
+
+
+class UnknownType(ValueError):
+    """The extract of the published types does not hold this type."""
+
+    def __init__(self, type_name: str) -> None:
+        super().__init__(
+            f"{DATA_FILE.name} does not hold the type {type_name}. If Graph has it, save "
+            "https://graph.microsoft.com/v1.0/$metadata as METADATA.xml and extend the file with "
+            f"`.venv/bin/python -m simulated_tenant.graph_types METADATA.xml {type_name}`."
+        )
 
 
 @lru_cache(maxsize=1)
@@ -95,6 +93,8 @@ def load() -> GraphTypes:
 
 def properties(type_name: str) -> dict[str, PropertyType]:
     """All structural properties of a type, the inherited ones first."""
+    if not is_type(type_name):
+        raise UnknownType(type_name)
     graph_type = load()["types"][type_name]
     inherited = properties(graph_type["base"]) if "base" in graph_type else {}
     return {**inherited, **graph_type["properties"]}
@@ -116,10 +116,72 @@ def is_open(type_name: str) -> bool:
     return graph_type.get("open", False) or ("base" in graph_type and is_open(graph_type["base"]))
 
 
-def build(metadata: Path) -> GraphTypes:
-    """Extract the types of all streams, and everything reachable from them, from a CSDL file."""
-    every_type: dict[str, GraphType] = {}
-    every_enum: dict[str, list[str]] = {}
+def short_name(type_name: str) -> str:
+    """The name by which the extract has a type: `#microsoft.graph.security.alert` → `security.alert`."""
+    return type_name.removeprefix("#").removeprefix(_NAMESPACE)
+
+
+def lineage(type_name: str) -> Iterator[str]:
+    """The type and all types that it inherits from, the nearest first."""
+    yield type_name
+    if base := load()["types"][type_name].get("base"):
+        yield from lineage(base)
+
+
+def is_abstract(type_name: str) -> bool:
+    """Whether every object of the type is of a type derived from it."""
+    return load()["types"][type_name].get("abstract", False)
+
+
+def derived(type_name: str) -> list[str]:
+    """The types below this one that are not abstract themselves, at any depth, in alphabetical order."""
+    below = [name for name, graph_type in load()["types"].items() if graph_type.get("base") == type_name]
+    return sorted(
+        [name for name in below if not is_abstract(name)] + [leaf for name in below for leaf in derived(name)]
+    )
+
+
+def build(metadata: Path, roots: Collection[str]) -> GraphTypes:
+    """Extract the roots, and all types that a value inside one of them can have, from a CSDL file.
+
+    Of derived types those of entities are left out unless the entity is abstract: a list names what it returns.
+    """
+    every_type, every_enum = _published(metadata)
+    if unknown := sorted(set(roots) - set(every_type)):
+        raise ValueError(f"{metadata} does not publish these types: {', '.join(unknown)}")
+    types: dict[str, GraphType] = {}
+    enums: dict[str, list[str]] = {}
+    expanded: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name in every_enum:
+            enums[name] = every_enum[name]
+        elif name in every_type and name not in expanded:
+            expanded.add(name)
+            todo += _inside(name, every_type, types)
+            if not _inherits(name, "entity", every_type) or every_type[name].get("abstract"):
+                todo += [other for other, graph_type in every_type.items() if graph_type.get("base") == name]
+    return {"roots": sorted(roots), "types": dict(sorted(types.items())), "enums": dict(sorted(enums.items()))}
+
+
+def _inside(name: str, every_type: Mapping[str, GraphType], types: dict[str, GraphType]) -> Iterator[str]:
+    """Put a type and all that it inherits from into `types`; yield the types of their properties."""
+    types[name] = every_type[name]
+    yield from map(_element, types[name]["properties"].values())
+    if "base" in types[name]:
+        yield from _inside(types[name]["base"], every_type, types)
+
+
+def _inherits(name: str, ancestor: str, every_type: Mapping[str, GraphType]) -> bool:
+    base = every_type[name].get("base")
+    return name == ancestor or (base is not None and _inherits(base, ancestor, every_type))
+
+
+def _published(metadata: Path) -> tuple[dict[str, GraphType], dict[str, list[str]]]:
+    """Every type and every enum of a CSDL file, by its short name."""
+    types: dict[str, GraphType] = {}
+    enums: dict[str, list[str]] = {}
     for schema in _schemas(metadata):
         own = schema.get("Namespace", "") + "."
         alias = schema.get("Alias")
@@ -127,29 +189,16 @@ def build(metadata: Path) -> GraphTypes:
         prefix = own[len(_NAMESPACE) :]
         for kind in ("EntityType", "ComplexType"):
             for node in schema.findall(f"edm:{kind}", _XML):
-                every_type[prefix + node.attrib["Name"]] = _graph_type(node, aliases)
+                types[prefix + node.attrib["Name"]] = _graph_type(node, aliases)
         for node in schema.findall("edm:EnumType", _XML):
             members = node.findall("edm:Member", _XML)
-            every_enum[prefix + node.attrib["Name"]] = [member.attrib["Name"] for member in members]
-
-    wanted: dict[str, GraphType] = {}
-    enums: dict[str, list[str]] = {}
-    todo = [*STREAM_TYPES.values(), *OTHER_ROOTS]
-    while todo:
-        name = todo.pop()
-        if name in every_enum:
-            enums[name] = every_enum[name]
-        elif name in every_type and name not in wanted:
-            wanted[name] = every_type[name]
-            todo += [_element(kind) for kind in wanted[name]["properties"].values()]
-            if "base" in wanted[name]:
-                todo.append(wanted[name]["base"])
-    return {"types": dict(sorted(wanted.items())), "enums": dict(sorted(enums.items()))}
+            enums[prefix + node.attrib["Name"]] = [member.attrib["Name"] for member in members]
+    return types, enums
 
 
 def dump(data: GraphTypes) -> str:
     """The JSON text, one type or enum a line so that a rebuild gives a readable diff."""
-    parts = []
+    parts = [f'"roots": {json.dumps(data["roots"])}']
     for part, entries in (("types", data["types"]), ("enums", data["enums"])):
         lines = [f"{json.dumps(name)}: {json.dumps(entry, sort_keys=True)}" for name, entry in entries.items()]
         parts.append(f'"{part}": {{\n' + ",\n".join(lines) + "\n}")
@@ -168,6 +217,8 @@ def _graph_type(node: ElementTree.Element, aliases: Mapping[str, str]) -> GraphT
     base = node.get("BaseType")
     if base:
         graph_type["base"] = _short(base, aliases)
+    if node.get("Abstract") == "true":
+        graph_type["abstract"] = True
     if node.get("OpenType") == "true":
         graph_type["open"] = True
     return graph_type
@@ -192,10 +243,15 @@ def _element(kind: PropertyType) -> str:
 
 def main() -> int:
     """Rebuild graph_types.json from the CSDL file named on the command line."""
-    if len(sys.argv) != 2:
-        print(__doc__)
-        return 2
-    data = build(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("metadata", type=Path, metavar="METADATA.xml")
+    parser.add_argument("types", nargs="*", metavar="TYPE", help="a type to add to the roots")
+    given = parser.parse_args()
+    try:
+        data = build(given.metadata, {*load()["roots"], *map(short_name, given.types)})
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        print(error, file=sys.stderr)
+        return 1
     DATA_FILE.write_text(dump(data), encoding="utf-8")
     print(f"{DATA_FILE.name}: {len(data['types'])} types, {len(data['enums'])} enums")
     return 0

@@ -1,4 +1,4 @@
-"""The specification as Airbyte's form shows it, in text: `python -m unit_tests.form` writes `form.txt` anew.
+"""The specification as Airbyte's form shows it, in text: `python3 dev.py generate` writes `form.txt` anew.
 
 A change to the form is then seen in review as what a reader of the form would see.
 """
@@ -68,5 +68,6 @@ def _hint(examples: list[str]) -> str:
     return "  or  ".join(str(example).splitlines()[0] for example in examples)
 
 
-if __name__ == "__main__":
-    FILE.write_text(form(SPEC))
+def current() -> str:
+    """What the file ought to hold."""
+    return form(SPEC)

@@ -8,20 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unit_tests.tables import DIAGRAMS, DOCUMENTS, DRAWN, ROOT, TABLES, redrawn
+from unit_tests.documents import DIAGRAMS, DOCUMENTS, DRAWN, OVERVIEWS, ROOT
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_tables_are_current(document: Path) -> None:
-    """Redrawing changes nothing; if this fails, run `python -m unit_tests.tables`."""
-    text = document.read_text()
-    assert redrawn(text) == text
-
-
-def test_every_table_is_shown() -> None:
-    """No table or diagram is drawn for nobody."""
+def test_every_generated_part_is_shown() -> None:
+    """No overview or diagram is drawn for nobody."""
     shown = {found[2] for document in DOCUMENTS for found in DRAWN.finditer(document.read_text())}
-    assert shown == {*TABLES, *DIAGRAMS}
+    assert shown == {*OVERVIEWS, *DIAGRAMS}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""The tables and the diagram of the documentation, drawn from the code: `python -m unit_tests.tables` writes them anew.
+"""The parts of the documents that are made from the code: `python3 dev.py generate` writes them anew.
 
-Each stands between `<!-- table: NAME -->`, or `<!-- diagram: NAME -->`, and `<!-- end -->`; a test holds that none is
-out of date.
+Each stands between `<!-- generated: NAME -->` and `<!-- end -->`; a test holds that none is out of date.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from unit_tests.references import references
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-DRAWN = re.compile(r"(<!-- (?:table|diagram): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+DRAWN = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _NEXT = {
     Action.SKIP: "That object is skipped and counted; the stream goes on.",
@@ -46,7 +45,7 @@ _NEXT = {
 def streams() -> Iterator[tuple[str, ...]]:
     """One line a stream: what a row is, its key, its path, how an incremental sync reads it and learns of deletions."""
     yield "Stream", "One row per", "Key", "Graph path", "Incremental, by", "What is deleted"
-    for stream in _streams():
+    for stream in every_stream():
         what, url = _docstring(stream)
         key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
         path = stream.path_template.replace("{owner}", "{users|groups|sites}/{id}/")
@@ -77,9 +76,9 @@ def _deletes(stream: GraphStream) -> str:
 def permissions() -> Iterator[tuple[str, ...]]:
     """One line a permission of the documented set: the streams that need it, and what suffices instead."""
     yield "Application permission", "Streams that need it", "Least permission that suffices"
-    documented = list(dict.fromkeys(stream.permissions[0] for stream in _streams()))
+    documented = list(dict.fromkeys(stream.permissions[0] for stream in every_stream()))
     for permission in documented:
-        needing = [stream for stream in _streams() if stream.permissions[0] == permission]
+        needing = [stream for stream in every_stream() if stream.permissions[0] == permission]
         least = [f"`{stream.least_permission}` for `{stream.name}`" for stream in needing if stream.least_permission]
         yield (
             f"`{permission}`",
@@ -140,7 +139,7 @@ def _remedy(help_: Help) -> str:
 
 def keys() -> str:
     """The streams by their keys, and how they join."""
-    every = _streams()
+    every = every_stream()
     joins = list(references(every))
     lines = ["erDiagram"]
     for stream in every:
@@ -161,9 +160,9 @@ def keys() -> str:
     return "\n".join(["```mermaid", *lines, "```", ""])
 
 
-TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
-    table.__name__: table for table in (streams, permissions, configuration, credentials, clouds, troubleshooting)
-}
+_OVERVIEWS = (streams, permissions, configuration, credentials, clouds, troubleshooting)
+
+OVERVIEWS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {overview.__name__: overview for overview in _OVERVIEWS}
 DIAGRAMS: dict[str, Callable[[], str]] = {diagram.__name__: diagram for diagram in (keys,)}
 
 
@@ -173,7 +172,7 @@ def redrawn(text: str) -> str:
 
 
 def _draw(name: str) -> str:
-    return DIAGRAMS[name]() if name in DIAGRAMS else _markdown(TABLES[name]())
+    return DIAGRAMS[name]() if name in DIAGRAMS else _markdown(OVERVIEWS[name]())
 
 
 def _markdown(lines: Iterable[tuple[str, ...]]) -> str:
@@ -187,12 +186,13 @@ def _docstring(stream: GraphStream) -> tuple[str, str]:
     return text.removeprefix("One row per "), url
 
 
-def _streams() -> list[GraphStream]:
+def every_stream() -> list[GraphStream]:
+    """The streams of the roll, for a configuration without options."""
     config = Config.parse({"tenant_id": "t", "client_id": "c", "client_secret": "s"})
     sync = Sync(config, logging.getLogger("airbyte"))
     return [stream_class(sync) for stream_class in STREAMS]
 
 
-if __name__ == "__main__":
-    for document in DOCUMENTS:
-        document.write_text(redrawn(document.read_text()))
+def current(document: Path) -> str:
+    """What a document ought to hold."""
+    return redrawn(document.read_text(encoding="utf-8"))
