@@ -101,6 +101,18 @@ def test_the_tables_have_the_streams_keys(tables: duckdb.DuckDBPyConnection, str
     }
 
 
+def test_skipped_objects_are_counted_in_the_tables(tables: duckdb.DuckDBPyConnection, server: Server) -> None:
+    """Each stream below users or teams that a service refuses counts them all."""
+    skipped = dict(tables.sql("select stream, skipped from sync.streams where skipped > 0").fetchall())
+    refused = {area: len(numbers) for area, numbers in server.tenant.trouble.items() if numbers}
+    assert set(skipped.values()) == set(refused.values())
+    assert {name: skipped[name] for name in ("channels", "mail_messages", "drives")} == {
+        "channels": refused["team"],
+        "mail_messages": refused["mailbox"],
+        "drives": refused["onedrive"],
+    }
+
+
 @pytest.mark.parametrize("join", REFERENCES, ids=lambda join: f"{join.stream}.{join.path}-{join.target}")
 def test_what_the_diagram_says_joins(tables: duckdb.DuckDBPyConnection, join: Reference) -> None:
     """Rows are found through each reference; where it is said to hold always, for every row."""

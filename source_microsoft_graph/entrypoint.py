@@ -18,6 +18,7 @@ from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph.config import SPEC, Config, trimmed
+from source_microsoft_graph.logs import use_log_formatter
 from source_microsoft_graph.output import Chunk
 from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
@@ -65,6 +66,7 @@ def launch(args: list[str]) -> int:
     # Airbyte reads messages from a pipe; whoever has a terminal there has come to look for themselves.
     if parsed.command == "check" and sys.stdout.isatty():
         return show_check(parsed.config)
+    use_log_formatter()
     entrypoint = _Entrypoint(SourceMicrosoftGraph())
     with PRINT_BUFFER:
         for message in entrypoint.run(parsed):

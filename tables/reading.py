@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,10 +15,17 @@ import orjson
 
 # Every message of the connector's starts in this way if it is a record; parsing each would take longer than making it.
 _RECORD = re.compile(rb'{"type":"RECORD","record":{"stream":"(\w+)"')
-_SKIPPED = re.compile(r"(\w+): skipped .+")
-_SKIPPED_IN_ALL = re.compile(r"(\w+): (\d+) skipped in all\. (.+)")
 _LAST_WORDS = 20
 """Lines outside the protocol that are kept, for the case that they tell why the program died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why objects were skipped: what it means, what to do about it and where to read on; the last two may be empty."""
+
+    meaning: str
+    remedy: str = ""
+    link: str = ""
 
 
 @dataclass(slots=True)
@@ -32,8 +39,7 @@ class StreamSoFar:
     waits_until: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
-    named: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[Reason, int] = field(default_factory=dict)
     state: dict[str, Any] | None = None
 
     @property
@@ -46,8 +52,8 @@ class StreamSoFar:
 
     @property
     def skipped(self) -> int:
-        """Objects left out; while the read goes on, those that were named."""
-        return self.reasons.total() or self.named
+        """Objects left out, as far as the connector has told."""
+        return sum(self.reasons.values())
 
     @property
     def seconds(self) -> float | None:
@@ -111,8 +117,10 @@ class Reading:
                 self.errors.append(text)
             case {"type": "TRACE", "trace": {"error": {"message": text}}} if not self.errors:
                 self.errors.append(text)
-            case {"type": "LOG", "log": {"level": level, "message": text}}:
-                self._take_log(level, text)
+            case {"type": "LOG", "log": {"skipped": {"stream": name} as skipped}} if name in self.streams:
+                self._take_skipped(self.streams[name], skipped)
+            case {"type": "LOG", "log": {"level": "WARN", "message": text}}:
+                self.warnings[text] = None
 
     def _take_status(self, stream: StreamSoFar, told: dict[str, Any]) -> None:
         """RUNNING comes with a reason while the stream waits until Graph may be asked again."""
@@ -127,11 +135,7 @@ class Reading:
             case {"status": "COMPLETE" | "INCOMPLETE"}:
                 stream.ended_at = time.monotonic()
 
-    def _take_log(self, level: str, text: str) -> None:
-        """What was skipped is counted, and whatever else is warned of is kept."""
-        if found := _SKIPPED_IN_ALL.fullmatch(text):
-            self.streams[found[1]].reasons[found[3]] += int(found[2])
-        elif (found := _SKIPPED.match(text)) and found[1] in self.streams:
-            self.streams[found[1]].named += 1
-        elif level == "WARN":
-            self.warnings[text] = None
+    def _take_skipped(self, stream: StreamSoFar, told: dict[str, Any]) -> None:
+        """Keep the highest count of a reason: the connector's only goes up, but its threads may print out of order."""
+        reason = Reason(told["meaning"], told["remedy"], told["link"])
+        stream.reasons[reason] = max(told["count"], stream.reasons.get(reason, 0))

@@ -89,18 +89,14 @@ class Screen:
             row = [stream.name, f"{stream.records:,}", "" if stream.seconds is None else f"{stream.seconds:.1f}"]
             if not whole:
                 row.append(stream.status)
-            why = "\n".join(f"{count:,}  {_meaning(reason)}" for reason, count in stream.reasons.items())
+            why = "\n".join(f"{count:,}  {reason.meaning}" for reason, count in stream.reasons.items())
             table.add_row(*map(Text, row), Text(why), style=None if stream.is_complete else "red")
         self._console.print(table)
-        # The same few reasons come up for many streams, so what goes beyond their meaning is said once.
+        # Many streams have the same few reasons, so what to do about each is said once, below the table.
         reasons = dict.fromkeys(reason for stream in streams for reason in stream.reasons)
-        for number, reason in enumerate(reason for reason in reasons if reason != _meaning(reason)):
-            self.say(f"{'' if number else chr(10)}{reason}")
-
-
-def _meaning(reason: str) -> str:
-    """The first sentence, which says what it is; others say what to do about it and where to read on."""
-    return reason.partition(". ")[0].removesuffix(".") + "."
+        for number, reason in enumerate(reason for reason in reasons if reason.remedy or reason.link):
+            parts = (reason.meaning, reason.remedy, reason.link and f"({reason.link})")
+            self.say(f"{'' if number else chr(10)}{' '.join(filter(None, parts))}")
 
 
 def running(reading: Reading) -> RenderableType:

@@ -52,8 +52,14 @@ def a_state(stream: str, **state: Any) -> dict[str, Any]:
     return {"type": "STATE", "state": told}
 
 
-def a_log(message: str, level: str = "WARN") -> dict[str, Any]:
-    return {"type": "LOG", "log": {"level": level, "message": message}}
+def a_log(message: str, level: str = "WARN", **fields: Any) -> dict[str, Any]:
+    return {"type": "LOG", "log": {"level": level, "message": message, **fields}}
+
+
+def a_skip(stream: str, count: int, meaning: str = "No mailbox.", remedy: str = "", link: str = "") -> dict[str, Any]:
+    """A log message about skipped objects, whose words say nothing: the field does."""
+    skipped = {"stream": stream, "meaning": meaning, "remedy": remedy, "link": link, "count": count}
+    return a_log("For people.", skipped=skipped)
 
 
 def an_error(message: str, stream: str | None = None) -> dict[str, Any]:
@@ -321,15 +327,32 @@ def test_only_tables_with_rows_are_to_be_tried(run: Run) -> None:
 
 
 def test_skipped_objects_are_counted_by_reason(run: Run) -> None:
-    told = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 30 skipped in all. No mailbox.")]
-    run([a_stream("users")], *told, a_status("users", "COMPLETE"))
+    """A count includes those before it, in whatever order the messages come; reasons and streams add up."""
+    told = [a_skip("users", 2), a_skip("users", 1), a_skip("users", 30), a_skip("users", 4, "Gone.")]
+    done = [a_status("users", "COMPLETE"), a_status("groups", "COMPLETE")]
+    run([a_stream("users"), a_stream("groups")], *told, a_skip("groups", 1, "Gone."), *done)
     assert "30  No mailbox." in run.text
-    assert run.rows("select skipped from sync.streams") == [(30,)]
+    assert " 4  Gone." in run.text
+    assert run.rows("select stream, skipped from sync.streams order by all") == [("groups", 1), ("users", 34)]
+
+
+def test_objects_skipped_for_another_stream_are_a_warning(run: Run) -> None:
+    """A parent that was not asked for has no row in the table."""
+    run([a_stream("chat_messages")], a_skip("chats", 1), a_status("chat_messages", "COMPLETE"))
+    assert "\nWarnings:\n  For people.\n" in run.text
+    assert run.rows("select skipped from sync.streams") == [(0,)]
+
+
+def test_words_about_skipped_objects_are_words(run: Run) -> None:
+    """English without the field is a warning like any other, and no count."""
+    run([a_stream("users")], a_log("users: 30 skipped in all. No mailbox."), a_status("users", "COMPLETE"))
+    assert "\nWarnings:\n  users: 30 skipped in all. No mailbox.\n" in run.text
+    assert run.rows("select skipped from sync.streams") == [(0,)]
 
 
 def test_a_warning_is_shown_once(run: Run) -> None:
     """What the connector warns of is not lost with its log; what was skipped stands in the table."""
-    skipped = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 1 skipped in all. No mailbox.")]
+    skipped = [a_skip("users", 1), a_skip("users", 1)]
     warning = a_log("drives: drives of sites are left out. Grant something.")
     run([a_stream("users")], a_log("Reading.", "INFO"), *skipped, warning, warning, a_status("users", "COMPLETE"))
     assert "\nWarnings:\n  drives: drives of sites are left out. Grant something.\n" in run.text
@@ -341,14 +364,14 @@ def test_a_warning_is_shown_once(run: Run) -> None:
 def test_it_fits_eighty_columns(run: Run) -> None:
     """The table does; what can be done about a reason stands below it once, broken by a terminal alone."""
     meaning = "No active cloud mailbox: a guest, an unlicensed user, or a mailbox kept on premises."
-    reason = f"{meaning} If it should be read, assign a licence. (https://learn.microsoft.com/exchange/troubleshoot)"
-    told = a_log(f"conditional_access_policies: 1234 skipped in all. {reason}")
+    remedy, link = "If it should be read, assign a licence.", "https://learn.microsoft.com/exchange/troubleshoot"
+    told = a_skip("conditional_access_policies", 1234, meaning, remedy, link)
     run([a_stream("conditional_access_policies")], told, a_status("conditional_access_policies", "COMPLETE"), width=80)
     table, _, below = run.text.partition("\n\n")
     assert max(map(len, table.splitlines())) <= 80
     assert meaning in " ".join(table.split())
     assert "assign a licence" not in table
-    assert below.startswith(reason)
+    assert below.startswith(f"{meaning} {remedy} ({link})")
 
 
 def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
@@ -379,7 +402,7 @@ def drawn(reading: Reading) -> str:
 
 def test_progress_shows_what_is_read(tmp_path: Path) -> None:
     """The totals, then a line for each stream that is being read."""
-    lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_log("users: skipped user 7. No mailbox. 404")]
+    lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_skip("users", 1)]
     text = drawn(a_reading(tmp_path, *lines))
     assert "0 of 2 streams, 1 records" in text
     assert "1 skipped" in text
