@@ -21,7 +21,7 @@ from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.pacing import Pacer
-from source_microsoft_graph.preflight import Report
+from source_microsoft_graph.report import Report
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync import Sync

@@ -23,8 +23,9 @@ from source_microsoft_graph.config import Config, trimmed
 from source_microsoft_graph.cursors import Rejected, StreamCursor
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
 from source_microsoft_graph.output import Chunk
-from source_microsoft_graph.preflight import Preflight, Report
+from source_microsoft_graph.preflight import Preflight
 from source_microsoft_graph.reader import ChunkReader
+from source_microsoft_graph.report import Report
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync import Sync
@@ -136,7 +137,8 @@ def preflight(config: Config, logger: logging.Logger) -> Report:
     """Whether each stream can be read."""
     sync = Sync(config, logger)
     try:
-        return Preflight(sync, _all_streams(sync)).report()
+        found = Preflight(sync, _all_streams(sync))
+        return Report(found.verdicts(), found.roles, config)
     finally:
         sync.close()
 
