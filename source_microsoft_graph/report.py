@@ -6,12 +6,19 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 from source_microsoft_graph.config import Config
 from source_microsoft_graph.errors import Lack
 from source_microsoft_graph.preflight import Verdict
 
-_GREEN, _RED, _BOLD, _DIM = "32", "31", "1", "2"
+if TYPE_CHECKING:  # Only a check on a terminal needs rich, and each import makes every command start later.
+    from rich.console import Console
+    from rich.table import Table
+
+_DETAIL_WIDTH = 30
+"""Characters that a line must have for details beside a stream's name and verdict: 24, a mark and the gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +37,44 @@ class Report:
         findings = (" ".join((f"{head}:", *texts)) for head, texts in self._findings(of_streams=True))
         return " ".join((self._count(), *findings))
 
-    def table(self, width: int, colours: bool) -> str:
-        """All of it for a terminal: a line a stream, then what to do."""
+    def show(self, console: Console) -> None:
+        """All of it on a terminal: a line a stream, then what to do."""
+        from rich.text import Text
 
-        def paint(colour: str, text: str) -> str:
-            return f"\033[{colour}m{text}\033[0m" if colours and text else text
-
-        def wrapped(text: str, indent: int) -> list[str]:
-            return textwrap.wrap(text, max(width - indent, 24), break_long_words=False, break_on_hyphens=False)
-
-        name_width = max(len(verdict.stream) for verdict in self.verdicts)
-        word_width = max(len(verdict.word) for verdict in self.verdicts)
-        indent = name_width + word_width + 8
-        lines = [paint(_BOLD, f"What {self.config.credentials.name} can read of {self.config.cloud.graph_host}"), ""]
-        for verdict in self.verdicts:
-            mark, colour = ("✗", _RED) if verdict.lack else ("✓", _GREEN)
-            first, *rest = wrapped(verdict.detail, indent) or [""]
-            word = paint(colour, verdict.word.ljust(word_width))
-            line = f"  {paint(colour, mark)} {verdict.stream:<{name_width}}  {word}  {paint(_DIM, first)}"
-            lines += [line.rstrip(), *(" " * indent + paint(_DIM, text) for text in rest)]
-        lines += ["", paint(_BOLD, self._count())]
+        console.print(Text(f"What {self.config.credentials.name} can read of {self.config.cloud.graph_host}", "bold"))
+        console.print()
+        console.print(self._table(console.width))
+        console.print()
+        console.print(Text(self._count(), "bold"))
         for head, texts in self._findings(of_streams=False):
-            lines += ["", head]
+            console.print()
+            console.print(Text(head))
             for text in texts:
-                first, *rest = wrapped(text, 4)
-                lines += [f"  • {first}", *(f"    {line}" for line in rest)]
-        return "\n".join(lines)
+                for mark, line in zip(chain("•", repeat(" ")), wrapped(text, console.width - 4), strict=False):
+                    console.print(Text(f"  {mark} {line}"), soft_wrap=True)
+
+    def _table(self, width: int) -> Table:
+        """A row a stream; on a narrow terminal its details stand in a second row, below it."""
+        from rich.padding import Padding
+        from rich.table import Table
+        from rich.text import Text
+
+        names = max(len(verdict.stream) for verdict in self.verdicts)
+        words = max(len(verdict.word) for verdict in self.verdicts)
+        is_wide = width >= names + words + _DETAIL_WIDTH
+        table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        for no_wrap in (True, True, False) if is_wide else (False,):
+            table.add_column(no_wrap=no_wrap, overflow="fold")
+        for verdict in self.verdicts:
+            mark, colour = ("✗", "red") if verdict.lack else ("✓", "green")
+            name = Text.assemble((mark, colour), f" {verdict.stream}")
+            word, detail = Text(verdict.word, colour), Text(verdict.detail, "dim")
+            if is_wide:
+                table.add_row(name, word, detail)
+            else:
+                table.add_row(Text("  ").join([name, word]))
+                table.add_row(Padding(detail, (0, 0, 0, 2)))
+        return table
 
     def _findings(self, *, of_streams: bool) -> Iterator[tuple[str, list[str]]]:
         """What is lacking and what to do about it; `of_streams` repeats which permissions each stream lacks."""
@@ -85,3 +104,9 @@ class Report:
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if text.endswith(".") or (text.endswith(")") and "(https:" in text) else f"{text}."
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most so many characters. A longer word stays whole: rich would break a link, and then
+    nobody could click it."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "source_microsoft_graph"
 ALLOWED = {
     "__init__": {"source"},
     "run": {"entrypoint"},
-    "entrypoint": {"config", "logs", "output", "source"},
+    "entrypoint": {"config", "logs", "output", "report", "source"},
     "source": {
         "config",
         "cursors",
