@@ -25,8 +25,8 @@ from source_microsoft_graph.records import snake_case
 from source_microsoft_graph.streams import STREAMS
 from tables.connector import Connector
 from tables.database import DELETED_AT, column_type
+from tables.display import Display
 from tables.replicate import replicate
-from tables.screen import Screen
 from unit_tests.references import Reference, references
 from unit_tests.tables import _streams
 
@@ -40,7 +40,7 @@ def file(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config, found = folder / "config.json", folder / "tenant.duckdb"
     config.write_text(json.dumps(server.config()))
     connector = Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": str(server.ca_bundle)})
-    assert replicate(connector, found, [], incremental=False, screen=Screen(Console(file=io.StringIO()))) == 0
+    assert replicate(connector, found, [], incremental=False, display=Display(Console(file=io.StringIO()))) == 0
     return found
 
 
@@ -223,8 +223,8 @@ def test_changes_of_the_tenant_reach_the_tables(tmp_path: Path) -> None:
     with serve(tenant) as server:
         config.write_text(json.dumps(server.config()))
         connector = Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": server.ca_bundle})
-        screen = Screen(Console(file=io.StringIO()))
-        assert replicate(connector, file, list(streams), incremental=True, screen=screen) == 0
+        display = Display(Console(file=io.StringIO()))
+        assert replicate(connector, file, list(streams), incremental=True, display=display) == 0
         for stream, name in streams.items():
             _, second, *_, last = (key for key, _ in tenant.rows(stream))
             tenant.edit(stream, second, **{name: "edited"})
@@ -232,7 +232,7 @@ def test_changes_of_the_tenant_reach_the_tables(tmp_path: Path) -> None:
             # What was below a user who is gone is not told by any delta.
             if stream != "users":
                 tenant.delete(stream, last)
-        assert replicate(connector, file, list(streams), incremental=True, screen=screen) == 0
+        assert replicate(connector, file, list(streams), incremental=True, display=display) == 0
 
     with duckdb.connect(str(file), read_only=True) as connection:
         for stream, name in streams.items():

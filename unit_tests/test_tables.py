@@ -18,9 +18,9 @@ from rich.console import Console
 
 from tables.connector import Connector
 from tables.database import column_type
-from tables.reading import Reading
+from tables.display import Display, progress_view
+from tables.received import Received
 from tables.replicate import replicate
-from tables.screen import Screen, running
 from unit_tests import fake_connector
 
 KEY = {"source_defined_primary_key": [["id"]]}
@@ -87,9 +87,9 @@ class Run:
         told = {"streams": streams, "lines": lines, "exit_code": exit_code, "given": str(self._given)}
         self._config.write_text(json.dumps(told))
         connector = Connector(self._config, {}, (sys.executable, fake_connector.__file__))
-        screen = Screen(Console(file=io.StringIO(), width=width))
-        code = replicate(connector, self.file, [], incremental=incremental, screen=screen)
-        self.text = screen._console.file.getvalue()  # type: ignore[attr-defined]
+        display = Display(Console(file=io.StringIO(), width=width))
+        code = replicate(connector, self.file, [], incremental=incremental, display=display)
+        self.text = display._console.file.getvalue()  # type: ignore[attr-defined]
         return code
 
     @property
@@ -374,6 +374,20 @@ def test_it_fits_eighty_columns(run: Run) -> None:
     assert below.startswith(f"{meaning} {remedy} ({link})")
 
 
+def test_a_terminal_gets_whole_links() -> None:
+    """Words are put on the next line, with the indent, and a link is longer than its line."""
+    console = Console(file=io.StringIO(), width=40)
+    link = "(https://learn.microsoft.com/exchange/troubleshoot/rest-api-is-not-yet-supported)"
+    Display(console, wraps=True).section("Warnings:", [f"One mailbox could not be read by this app. {link}"], "yellow")
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "",
+        "Warnings:",
+        "  One mailbox could not be read by this",
+        "  app.",
+        f"  {link}",
+    ]
+
+
 def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
     """Reading may take hours; that its result cannot be written is found out first."""
     hold = f"import duckdb; c = duckdb.connect({str(run.file)!r}); print('held', flush=True); input()"
@@ -388,22 +402,22 @@ def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
     assert not run._given.exists()
 
 
-def a_reading(folder: Path, *lines: dict[str, Any]) -> Reading:
-    reading = Reading(["users", "groups"], folder)
-    reading.follow(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
-    return reading
+def what_was_received(folder: Path, *lines: dict[str, Any]) -> Received:
+    received = Received(["users", "groups"], folder)
+    received.receive(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    return received
 
 
-def drawn(reading: Reading) -> str:
+def drawn(received: Received) -> str:
     console = Console(file=io.StringIO(), width=80)
-    console.print(running(reading))
+    console.print(progress_view(received))
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_progress_shows_what_is_read(tmp_path: Path) -> None:
     """The totals, then a line for each stream that is being read."""
     lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_skip("users", 1)]
-    text = drawn(a_reading(tmp_path, *lines))
+    text = drawn(what_was_received(tmp_path, *lines))
     assert "0 of 2 streams, 1 records" in text
     assert "1 skipped" in text
     assert [line.split() for line in text.splitlines()[1:]] == [["users", "1"]]
@@ -417,7 +431,7 @@ def test_progress_shows_a_wait_for_a_limit(tmp_path: Path) -> None:
     started = [a_status("users", "STARTED"), a_status("groups", "STARTED")]
     waits = [*started, a_status("users", "RUNNING", **timed), a_status("groups", "RUNNING", **untimed)]
 
-    text = drawn(a_reading(tmp_path, *waits))
+    text = drawn(what_was_received(tmp_path, *waits))
     assert "waiting for a limit, 60 s" in text or "waiting for a limit, 59 s" in text
     assert text.count("waiting for a limit") == 2
-    assert drawn(a_reading(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1
+    assert drawn(what_was_received(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1
