@@ -16,9 +16,9 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from integration_tests.runner import ROOT
 from simulated_tenant import Tenant, serve
 from tables.connector import Connector
+from tables.display import Display
 from tables.queries import OUTPUT
 from tables.replicate import replicate
-from tables.screen import Screen
 
 FILE = ROOT / "docs" / "terminal.svg"
 STREAMS = ("users", "groups", "group_member", "team_member", "mail_messages", "drives")
@@ -38,7 +38,7 @@ def draw() -> str:
             OUTPUT / "simulated_tenant.duckdb",
             STREAMS,
             incremental=False,
-            screen=Screen(console, wraps=True),
+            display=Display(console, wraps=True),
         )
     svg = console.export_svg(title="source-microsoft-graph", theme=DEFAULT_TERMINAL_THEME, unique_id="terminal")
     return re.sub(r"\s*@font-face {.*?}", "", svg, flags=re.DOTALL).replace("Fira Code, ", "")

@@ -219,14 +219,21 @@ def in_order(found: list[dict[str, Any]]) -> list[str]:
 
 
 def test_every_skipped_object_is_named_once(own_server: Server, streams: list[Message]) -> None:
-    """What the rows leave out is in the log: each object by name, and the number of each stream and reason."""
+    """What the rows leave out is in the log: each object by name, and the number of each stream and reason, in words
+    and as data."""
     output = read(own_server, streams).succeeded()
 
-    warned = [log["message"] for log in output.of("LOG") if log["level"] == "WARN"]
+    logs = [log for log in output.of("LOG") if log["level"] == "WARN"]
+    warned = [log["message"] for log in logs]
     named = [message for message in warned if ": skipped " in message]
     counted = [message for message in warned if " skipped in all. " in message]
     assert len(named) == len({message.split(". ")[0] for message in named})
     assert len(named) == sum(int(message.split(": ")[1].split(" ")[0]) for message in counted)
+    assert [log["message"].split(". ")[0] for log in logs if "skipped" in log and log["message"] in counted] == [
+        f"{log['skipped']['stream']}: {log['skipped']['count']} skipped in all"
+        for log in logs
+        if log["message"] in counted
+    ]
     assert {message.split(":")[0] for message in named} == {
         "channels",
         "team_member",
