@@ -22,6 +22,7 @@ from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.permissions import lacking
 from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import a_catalog, statuses
@@ -118,7 +119,7 @@ def test_reading_comes_to_what_was_told(missing: str) -> None:
 def test_the_least_permission_suffices(stream: Any) -> None:
     """What a verdict names as the least is enough to be called readable, and to be read."""
     with Network({LOGIN: Tenant(), GRAPH: Tenant()}):
-        least = {least for permissions in stream.lacking(frozenset()).values() for least in permissions}
+        least = {least for permissions in lacking(stream, frozenset()).values() for least in permissions}
     tenant = Tenant(SMALL, grants=least)
 
     assert stream.name in readable(reported(tenant))
