@@ -62,7 +62,7 @@ def the_tenants(tenant: Tenant, stream: Message, immutable: bool = True, text: b
     key = key_of(stream)
     held: Rows = {}
     forms = {name: True for name in FORMS.get(stream["name"], ()) if {"immutable": immutable, "text": text}[name]}
-    for parents, entity in tenant.rows(stream["name"], **forms):
+    for parents, entity in tenant.expected(stream["name"], **forms):
         record = without_nulls(row(entity) | parents)
         held[tuple(record[column] for column in key)] = record
     return held
@@ -160,7 +160,7 @@ def test_the_users_that_are_chosen_are_the_ones_that_are_read(
 ) -> None:
     """A filter, a list, and guests' mailboxes left out, against a Graph that filters: all of them and nobody else."""
     chosen = [stream for stream in streams if stream["name"] in ("users", "mail_messages")]
-    everybody = [user for _, user in tenant.rows("users")]
+    everybody = [user for _, user in tenant.expected("users")]
     left_out = next(user for user in everybody if user["userType"] == "Member")
 
     output = read(
@@ -174,14 +174,14 @@ def test_the_users_that_are_chosen_are_the_ones_that_are_read(
     users = {user["id"] for user in everybody if user["accountEnabled"]} - {left_out["id"]}
     members = {user["id"] for user in everybody if user["userType"] == "Member"}
     assert {record["id"] for record in records(output)["users"]} == users
-    mailboxes = {key["user_id"] for key, _ in tenant.rows("mail_messages")}
+    mailboxes = {key["user_id"] for key, _ in tenant.expected("mail_messages")}
     assert {record["user_id"] for record in records(output)["mail_messages"]} == users & members & mailboxes
 
 
 def test_named_users_are_read(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
     """By ID and by principal name, each once, without listing the tenant."""
     chosen = [stream for stream in streams if stream["name"] == "users"]
-    first, second, *_ = [user for _, user in tenant.rows("users")]
+    first, second, *_ = [user for _, user in tenant.expected("users")]
 
     output = read(
         own_server, chosen, include_users=[first["id"], first["userPrincipalName"], second["userPrincipalName"]]

@@ -12,7 +12,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from simulated_tenant import graph_types
-from simulated_tenant.graph_types import STREAM_TYPES, PropertyType
+from simulated_tenant.catalogue import STREAM_TYPES
+from simulated_tenant.graph_types import PropertyType
 from source_microsoft_graph.records import camel_case, snake_case
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "source_microsoft_graph" / "schemas"
