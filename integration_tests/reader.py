@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from simulated_tenant import Reply, Request, Tenant
+from simulated_tenant import Reply, Request, Tenant, graph_types
+from simulated_tenant.catalogue import CATALOGUE
 from simulated_tenant.collection import Collection
 
 ROOT = "https://graph.microsoft.com/v1.0"
@@ -60,8 +61,8 @@ class Reader:
             for item in self._inside(collection, owners)
         ]
 
-    def _ids(self, listing: Collection, owners: Mapping[str, str]) -> Iterable[str]:
-        return {item["id"] for item in self.items(address(listing, owners))}
+    def _ids(self, parent: Collection, owners: Mapping[str, str]) -> Iterable[str]:
+        return {item["id"] for item in self.items(address(parent, owners))}
 
     def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
         columns = {column: owners[name] for name, column in collection.key_columns.items()}
@@ -86,8 +87,10 @@ def address(collection: Collection, owners: Mapping[str, str]) -> str:
 
 def listable(kind: str) -> str:
     """The properties of a type that a list can show."""
-    tenant = Tenant()
-    return ",".join(name for name in tenant.directory.shapes[kind].entities[0] if name != "signInActivity")
+    refused = {"signInActivity", *CATALOGUE.selection(kind).refused}
+    return ",".join(
+        name for name, form in graph_types.properties(kind).items() if form != "Stream" and name not in refused
+    )
 
 
 def user(tenant: Tenant, number: int = 0) -> str:

@@ -1,4 +1,8 @@
-"""Everything that is declared, and what follows from it: routes, streams, types, permissions and placeholders."""
+"""Everything that is declared, and what follows from it: routes, streams, types, permissions and placeholders.
+
+A placeholder has the same meaning in all paths: it takes the ids of the objects in its parents, which are the
+collections that declare it as theirs.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +40,8 @@ class Catalogue:
         self.endpoints = tuple(endpoints)
         self.collections = tuple(each for each in self.endpoints if isinstance(each, Collection))
         self.streams = self._grouped(lambda collection: collection.stream)
-        self.listings = self._grouped(lambda collection: collection.placeholder)
-        self.finders = {name: _finder(listings) for name, listings in self.listings.items()}
+        self.parents = self._grouped(lambda collection: collection.placeholder)
+        self.finders = {name: _finder(parents) for name, parents in self.parents.items()}
         self.selections = {each.type: each.selection for each in self.collections if each.selection}
         self.routes = tuple(route for endpoint in self.endpoints for route in _routes(endpoint))
         answered = {_segments(route.path) for route in self.routes}
@@ -67,6 +71,12 @@ class Catalogue:
     def selection(self, kind: str) -> Selection:
         """What a list shows of a type."""
         return self.selections.get(kind, EVERYTHING)
+
+    def lacking(self, host: str) -> set[str]:
+        """The streams that the Graph of a host does not have."""
+        return {
+            stream for stream, collections in self.streams.items() if all(_lacks(each, host) for each in collections)
+        }
 
     def trouble(self, size: Size) -> dict[str, dict[Any, str]]:
         """Which objects of a new tenant a workload refuses, and with which problem, by area and number."""
@@ -106,43 +116,47 @@ class Catalogue:
             unanswered = [Endpoint(path, directory.DIRECTORY) for path in self.not_simulated]
             self._trees[host] = tree = Tree()
             for endpoint in (*unanswered, *self.routes):
-                if host not in (*endpoint.lacking_in, *endpoint.workload.lacking_in):
+                if not _lacks(endpoint, host):
                     _grow(tree, endpoint)
         return self._trees[host]
 
     # --- From a collection to the objects that its path can name ---
 
     def owners(
-        self, collection: Collection, listed: Callable[[Collection, Owners[Object]], Iterable[Object]]
+        self, collection: Collection, objects: Callable[[Collection, Owners[Object]], Iterable[Object]]
     ) -> list[Owners[Object]]:
         """Every combination of objects that the collection's path can name, each once, by placeholder.
 
-        `listed` gets a collection and what its own path names, and gives the objects that are in it, in whatever form.
+        `objects` gets a parent collection and what its own path names. It gives the objects in it, in any form.
         """
         found: list[dict[str, Object]] = [{}]
         for name in collection.placeholders:
-            found = [{**known, name: each} for known in found for each in self._objects(name, known, listed)]
+            found = [{**known, name: each} for known in found for each in self._objects(name, known, objects)]
         return list(found)
 
     def _objects(
-        self, name: str, known: Owners[Object], listed: Callable[[Collection, Owners[Object]], Iterable[Object]]
+        self, name: str, known: Owners[Object], objects: Callable[[Collection, Owners[Object]], Iterable[Object]]
     ) -> Iterable[Object]:
-        """The objects that a placeholder can name below the known ones. Folders are listed below other folders too."""
+        """The objects that a placeholder can name below the known ones. Folders may be in folders, at any depth."""
         found: dict[Object, None] = {}
-        for listing in self.listings[name]:
-            if name not in listing.placeholders:
-                inside = set(listing.placeholders) <= known.keys()
-                for owners in [known] if inside else self.owners(listing, listed):
-                    found.update(dict.fromkeys(listed(listing, owners)))
-        nested = [listing for listing in self.listings[name] if name in listing.placeholders]
+        for parent in self.parents[name]:
+            if name not in parent.placeholders:
+                inside = set(parent.placeholders) <= known.keys()
+                for owners in [known] if inside else self.owners(parent, objects):
+                    found.update(dict.fromkeys(objects(parent, owners)))
+        nested = [parent for parent in self.parents[name] if name in parent.placeholders]
         above = list(found) if nested else []
         while above:
             below = dict.fromkeys(
-                each for listing in nested for owner in above for each in listed(listing, {**known, name: owner})
+                each for parent in nested for owner in above for each in objects(parent, {**known, name: owner})
             )
             above = [each for each in below if each not in found]
             found.update(dict.fromkeys(above))
         return found
+
+
+def _lacks(endpoint: Endpoint, host: str) -> bool:
+    return host in endpoint.lacking_in or host in endpoint.workload.lacking_in
 
 
 def _grow(tree: Tree, endpoint: Endpoint) -> None:
@@ -170,19 +184,19 @@ def _routes(endpoint: Endpoint) -> Iterator[Endpoint]:
         )  # fmt: skip
 
 
-def _finder(listings: tuple[Collection, ...]) -> Finder:
+def _finder(parents: tuple[Collection, ...]) -> Finder:
     """How to get from an id to the object's number: as declared, or by a search of the entities."""
 
     def search(state: State, known: Mapping[str, Any], text: str) -> Any:
-        for listing in listings:
-            owners = {name: (known[name], "") for name in listing.placeholders}
-            entities = listing.entities(CompleteRead(state, listing, owners))
+        for parent in parents:
+            owners = {name: (known[name], "") for name in parent.placeholders}
+            entities = parent.entities(CompleteRead(state, parent, owners))
             for number in entities.ascending:
                 if entities.make(number)["id"] == text:
                     return number
         return None
 
-    return next((listing.find for listing in listings if listing.find), search)
+    return next((parent.find for parent in parents if parent.find), search)
 
 
 WORKLOADS = (directory, teams, outlook, files, audit)

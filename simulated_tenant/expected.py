@@ -44,12 +44,12 @@ class Expected:
         found = self.catalogue.owners(collection, self._named)
         return sorted(found, key=lambda owners: [number for number, _ in owners.values()])
 
-    def _named(self, listing: Collection, owners: Owners[Named]) -> Iterator[Named]:
+    def _named(self, parent: Collection, owners: Owners[Named]) -> Iterator[Named]:
         """The objects in a collection, as those that the path of another collection can name."""
-        query = self._query(listing, owners)
-        if _refused(listing, query):
+        query = self._query(parent, owners)
+        if _refused(parent, query):
             return
-        entities = listing.entities(query)
+        entities = parent.entities(query)
         for number in entities.ascending:
             yield number, entities.make(number)["id"]
 

@@ -54,7 +54,7 @@ class UnitsUsed:
 class ResourceUnits:
     """A budget of resource units in `seconds`, by the number of users: (most users, units), the smallest first.
 
-    `cost` says what a request costs, of a path whose list costs so many, or that answers with a single entity (0).
+    `cost` says what a request costs to a path that is declared to cost so many units, 0 for a single entity.
     """
 
     seconds: float
@@ -66,12 +66,12 @@ class ResourceUnits:
         return next(units for most, units in self.by_users if users <= most)
 
 
-def directory_cost(request: Request, listed: int) -> int:
+def directory_cost(request: Request, units: int) -> int:
     """$select and a small page make a request cheaper, $expand makes it dearer, and one unit is the least."""
     options = dict(request.parameters())
     top = options.get("$top", "")
     small = top.isdecimal() and int(top) < 20
-    return max(1, (listed or 1) - ("$select" in options) + ("$expand" in options) - small)
+    return max(1, (units or 1) - ("$select" in options) + ("$expand" in options) - small)
 
 
 def directory_headers(used: UnitsUsed) -> Mapping[str, str]:
@@ -88,9 +88,9 @@ def directory_headers(used: UnitsUsed) -> Mapping[str, str]:
     return headers
 
 
-def sharepoint_cost(request: Request, listed: int) -> int:
+def sharepoint_cost(request: Request, units: int) -> int:
     """A single entity and a delta query with a token cost one unit, any other list two."""
-    return 1 if dict(request.parameters()).get("token") or not listed else 2
+    return 1 if dict(request.parameters()).get("token") or not units else 2
 
 
 def sharepoint_headers(used: UnitsUsed) -> Mapping[str, str]:
