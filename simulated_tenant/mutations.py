@@ -44,6 +44,12 @@ class Mutations:
         """The key that the object has after the move."""
         self.refuse("Nothing can be moved")
 
+    @property
+    def possible(self) -> frozenset[str]:
+        """Which of add, edit, delete, restore and move can happen to some of the objects at least."""
+        verbs = ("add", "edit", "delete", "restore", "move")
+        return frozenset(verb for verb in verbs if getattr(type(self), verb) is not getattr(Mutations, verb))
+
     def refuse(self, what: str) -> NoReturn:
         raise Unchangeable(f"{what} in {self.stream}{self.nature}.")
 

@@ -40,7 +40,7 @@ from simulated_tenant.workloads.directory.contents import (
     VISIBLE_BY,
     Directory,
 )
-from simulated_tenant.workloads.directory.mutations import MemberMutations, ObjectMutations
+from simulated_tenant.workloads.directory.mutations import MemberMutations, RestorableMutations, RoleMutations
 
 
 def _first_request(call: Call) -> str:
@@ -181,7 +181,7 @@ def directory_objects(
         "find": _found(kind),
         "entities": _every(kind),
         "selection": SELECTIONS.get(kind),
-        "mutations": partial(ObjectMutations, kind=kind),
+        "mutations": partial(RestorableMutations, kind=kind),
         **declared,
     }
     collection: Collection = of(path, permissions=permissions, type=kind, stream=stream, **declared)
@@ -243,7 +243,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     directory_objects(
         "/directoryRoles", "directory_roles", "directoryRole", ROLE_READ, IN_ONE_PAGE, placeholder="role",
-        tracking=_tracked("directoryRole", ROLE_READ),
+        tracking=_tracked("directoryRole", ROLE_READ), mutations=partial(RoleMutations, kind="directoryRole"),
     ),
     directory_objects(
         "/directoryRoleTemplates", "directory_role_templates", "directoryRoleTemplate", ROLE_READ, IN_ONE_PAGE,

@@ -28,10 +28,7 @@ class OwnedMutations(Mutations):
 
 
 class ObjectMutations(Mutations):
-    """A kind of directory object. Deleted ones can be restored, except for roles and groups other than Microsoft 365's.
-
-    https://learn.microsoft.com/graph/delta-query-groups
-    """
+    """A kind of directory object. What is deleted is gone for good."""
 
     def __init__(self, state: State, stream: str, kind: str) -> None:
         super().__init__(state, stream)
@@ -48,8 +45,6 @@ class ObjectMutations(Mutations):
 
     def add(self) -> Key:
         number = self.history.count
-        if self.kind == "directoryRole" and number >= self.directory.count("directoryRoleTemplate"):
-            self.refuse("Every role is active already")
         dated = "createdDateTime" in self.directory.founded((self.kind, number))
         self.history.add(self.state.clock(), {"createdDateTime": self.stamp} if dated else {})
         return {"id": self.directory.ids[self.kind][number]}
@@ -62,16 +57,37 @@ class ObjectMutations(Mutations):
     def delete(self, key: Mapping[str, str], for_good: bool = False) -> None:
         gone = for_good and self.directory.find(self.kind, key["id"]) is None
         number = self.number(key, gone)
-        lasting = for_good or self.kind == "directoryRole"
-        if self.kind == "group":
-            lasting |= "Unified" not in self.directory.object((self.kind, number))["groupTypes"]
+        lasting = for_good or not self.restorable(number)
         self.history.remove(number, self.state.clock(), "deleted" if lasting else "changed")
+
+    def restorable(self, number: int) -> bool:
+        """Whether the object can be restored if it is deleted now."""
+        return False
+
+
+class RestorableMutations(ObjectMutations):
+    """A kind whose deleted objects can be restored, except for groups that are not Microsoft 365's.
+
+    https://learn.microsoft.com/graph/delta-query-groups
+    """
+
+    def restorable(self, number: int) -> bool:
+        return self.kind != "group" or "Unified" in self.directory.object((self.kind, number))["groupTypes"]
 
     def restore(self, key: Mapping[str, str]) -> None:
         number = self.number(key, gone=True)
         if self.history.gone[number] != "changed":
             self.refuse("What was deleted for good can't be restored")
         self.history.restore(number, self.state.clock())
+
+
+class RoleMutations(ObjectMutations):
+    """Directory roles, which are activated from templates."""
+
+    def add(self) -> Key:
+        if self.history.count >= self.directory.count("directoryRoleTemplate"):
+            self.refuse("Every role is active already")
+        return super().add()
 
 
 class MemberMutations(OwnedMutations):

@@ -30,7 +30,7 @@ from simulated_tenant.problems import problem
 from simulated_tenant.size import Size
 from simulated_tenant.workloads.outlook.changes import FolderChanges
 from simulated_tenant.workloads.outlook.contents import Outlook
-from simulated_tenant.workloads.outlook.mutations import ItemMutations
+from simulated_tenant.workloads.outlook.mutations import FolderItemMutations, ItemMutations
 
 
 def _usual_trouble(size: Size) -> Mapping[str, Mapping[Any, str]]:
@@ -130,7 +130,7 @@ ITEMS = partial(MAILBOX, paging=Paging(10, 1000, caps=True, by_preference=True))
 CONTACTS = partial(
     ITEMS, permissions=CONTACT_READ, type="contact", entities=_contacts, arrange=_if_filterable, key=("user",),
     stream="contacts", filters={"lastModifiedDateTime": "eq ge gt le lt"}, orders={"lastModifiedDateTime": "asc desc"},
-    mutations=partial(ItemMutations, kind="c", name="displayName"),
+    mutations=partial(FolderItemMutations, kind="c", name="displayName"),
 )  # fmt: skip
 CONTACT_FOLDERS = partial(
     ITEMS, permissions=CONTACT_READ, type="contactFolder", entities=_contact_folders, placeholder="contactFolder",
@@ -140,7 +140,7 @@ CONTACT_FOLDERS = partial(
 ENDPOINTS: tuple[Endpoint, ...] = (
     MESSAGES(
         "/users/{user}/messages", stream="mail_messages",
-        mutations=partial(ItemMutations, kind="m", name="subject"),
+        mutations=partial(FolderItemMutations, kind="m", name="subject"),
     ),
     MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages", tracking=_tracked("m", "$select $filter")),
     MAIL(

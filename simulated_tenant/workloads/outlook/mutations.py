@@ -62,12 +62,15 @@ class ItemMutations(OwnedMutations):
         folder = self.outlook.folder_of(self.kind, user, number)
         self.history(user).remove(number, self.state.clock(), folder=folder)
 
+
+class FolderItemMutations(ItemMutations):
+    """Messages or contacts, which are in folders."""
+
     def move(self, key: Mapping[str, str]) -> Key:
         """Into the next folder."""
         user, number = self.found(key)
         before = self.outlook.folder_of(self.kind, user, number)
-        if before is None:
-            self.refuse("Nothing can be moved")
+        assert before is not None
         after = (before + 1) % self.outlook.folder_count(self.kind)
         values = {"parentFolderId": self.outlook.folder_id(self.kind, user, after), **self.changed(user, number)}
         immutable = key["id"] == self.key(user, number, immutable=True)["id"]

@@ -141,7 +141,7 @@ MESSAGES = partial(COUNTED, permissions=CHAT_READ, type="chatMessage", paging=Pa
 ENDPOINTS: tuple[Endpoint, ...] = (
     replace(
         GROUPS, stream="teams", filter="resourceProvisioningOptions/Any(x:x eq 'Team')", placeholder="",
-        mutations=Mutations,
+        mutations=Mutations, tracking=None,
     ),
     COUNTED(
         "/teams", permissions=TEAM_READ, type="group", entities=_provisioned, paging=Paging(100, 999),
