@@ -41,7 +41,7 @@ STREAMS = ("a_root", "a_child", "a_grandchild", "a_great_grandchild")
 def tenant() -> Tenant:
     declared: list[Endpoint] = [DEVICES, CHILDREN, GRANDCHILDREN, BELOW]
     kept = [each for each in CATALOGUE.endpoints if each.path not in {other.path for other in declared}]
-    return Tenant(catalogue=Catalogue([*kept, *declared], not_simulated=["/devices", "/organization"]))
+    return Tenant(catalogue=Catalogue([*kept, *declared], not_simulated=["/devices", "/not/declared"]))
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_limits_follow(reader: Reader) -> None:
 
 def test_what_is_not_declared_is_not_simulated(reader: Reader) -> None:
     """A path that Graph has stays on the list of what is not simulated until a collection declares it."""
-    assert reader.tenant.catalogue.not_simulated == ("/organization",)
-    assert refusal(reader.get("/organization")) == (501, "NotSimulated")
+    assert reader.tenant.catalogue.not_simulated == ("/not/declared",)
+    assert refusal(reader.get("/not/declared")) == (501, "NotSimulated")
 
 
 def test_mutations_follow(reader: Reader) -> None:
