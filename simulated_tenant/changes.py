@@ -18,7 +18,7 @@ Show = Callable[[Entity], Entity]
 
 
 class ChangeFeed:
-    """What a delta query can tell of a collection, or of one folder in it.
+    """What a delta query can report of a collection, or of one folder in it.
 
     `founded` are the numbers of the founding, of `base` in all. Object n of them is at the index n - base, the first
     change at 1. `wants` says which objects the query is about, if not about all of them.
@@ -83,5 +83,5 @@ class ChangeFeed:
         raise NotImplementedError
 
     def above(self, number: int) -> Iterable[int]:
-        """The objects that come along with that one."""
+        """The objects that are reported with that one."""
         return ()

@@ -1,6 +1,6 @@
 """The Microsoft clouds: which login host issues tokens for which Graph.
 
-What a cloud does not have is declared by the workloads and collections that it lacks.
+Workloads and collections declare which clouds lack them.
 https://learn.microsoft.com/graph/deployments, and for what each Graph has the metadata of its $metadata documents:
 https://github.com/microsoftgraph/msgraph-metadata
 """

@@ -80,7 +80,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Workload:
-    """One of the services behind Graph: how it denies, and what it answers to a query it can't serve.
+    """One of the services behind Graph: how it denies, and how it refuses a query that it can't serve.
 
     `lacking_in` names the Graph hosts of the clouds that do not have it. `trouble` says which objects of a new tenant
     it refuses and why, by area. `limits` and `units` hold for all its requests, `at_once` for those to one mailbox.
@@ -143,10 +143,11 @@ class SingleEntity(Endpoint):
 
 @dataclass(frozen=True)
 class Tracking:
-    """How a collection reports what has changed in it: at the path's own end, or at `path` below it.
+    """How a collection reports what has changed in it, at `path` below its own path; "" if that is its only answer.
 
-    Tokens of one that `encodes` carry the query of the first request, and its links nothing else. `latest` says whether
-    that word stands for a token, `takes_timestamps` whether a timestamp does.
+    `options`, `paging` and `permissions` are those of the delta query, where they differ from the list's. Tokens of one
+    that `encodes` carry the query of the first request, and its links nothing else. `latest` says whether that word
+    stands for a token, `takes_timestamps` whether a timestamp does.
     https://learn.microsoft.com/graph/delta-query-overview#state-tokens
     """
 
@@ -174,13 +175,14 @@ class Collection(Endpoint):
     """A path that answers with a collection.
 
     What it holds: `entities`. `options`, `filters` and `orders` hold what Graph takes, as words. `selection` is what a
-    list shows of the type, `basic` what it shows without the first permissions, and `tracked` how it reports changes.
+    list shows of the type, `basic` what it shows without the first permissions, and `tracking` how it reports
+    changes.
 
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
     its primary key (all of the path's, if it is None). A stream of several collections holds each object once. Of a
     stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
-    owners and the path names the member, whose type is `inverse`. `columns` says what a complete read finds of an
-    entity, if not all of it. `granted` is the permission that a tenant grants, if it is not the first.
+    owners, of that type, and the path names the member. `columns` says what a complete read finds of an entity, if not
+    all of it, or None for nothing. `granted` is the permission that a tenant grants, if it is not the first.
 
     `placeholder` names the placeholder that takes the ids of these entities in other paths, and `find` gets the number
     behind an id; without it the entities are searched. `mutations` says how they change.

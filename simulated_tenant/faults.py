@@ -1,4 +1,4 @@
-"""Faults on demand: what networks and services do to a reader once in a while.
+"""Faults on demand, as networks and services have them.
 
 https://learn.microsoft.com/graph/best-practices-concept#reliability-and-support
 """
@@ -78,7 +78,7 @@ class Fault:
 
 
 class Faults:
-    """The faults waiting to strike; the first that is due does."""
+    """The faults that are yet to come. Of several that match a request the first one counts."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -93,7 +93,7 @@ class Faults:
         self.waiting.clear()
 
     def around(self, request: Request, throttle: Throttle, respond: Callable[[], Reply]) -> Reply:
-        """The reply to the request, spoilt if a fault is due."""
+        """The reply to the request, changed or replaced if a fault is due."""
         if not self.waiting:
             return respond()
         throttle.notice(request.path)

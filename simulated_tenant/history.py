@@ -33,7 +33,7 @@ class Change:
 
 
 class History:
-    """The changes of one collection, in their order, and what they come to."""
+    """The changes of one collection, in their order, and the state that follows from them."""
 
     def __init__(self, founded: int) -> None:
         self.founded = self.count = founded
@@ -92,7 +92,7 @@ class History:
         self._note(number, when, None, folder)
 
     def forget(self, number: int) -> None:
-        """Let an object be gone without a word."""
+        """Remove an object without a change that reports it."""
         self.gone[number] = "deleted"
         self._numbers.clear()
 

@@ -20,7 +20,7 @@ class Unchangeable(Exception):
 
 
 class Mutations:
-    """Objects that nobody can change. A subclass allows what can happen to its own."""
+    """Objects that cannot change. A subclass defines what can happen to its own."""
 
     nature = ""
 

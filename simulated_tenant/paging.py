@@ -151,7 +151,7 @@ def _opened(call: Call, collection: Collection, name: str, token: str) -> Positi
 
 
 def _check_age(call: Call, collection: Collection, here: Position) -> None:
-    """Page tokens die of age, after some pages, or on demand; those of a delta have a life of their own."""
+    """Page tokens expire after a time, after some pages, or on demand. Delta tokens expire by rules of their own."""
     traits, age = call.state.traits, call.state.clock() - here.issued
     stale = here.generation != call.state.token_generations[collection.workload.name]
     if here.stage == CHANGES and collection.tracking:

@@ -70,7 +70,7 @@ class Size:
 
 @dataclass
 class Traits:
-    """What a tenant is like, for better or worse.
+    """Which behaviours a tenant shows, where Graph's documents leave a choice or tenants differ.
 
     Whether Outlook takes $top for the size of a page or for all that is wanted is told differently by its clients.
     In what words SharePoint would refuse a timestamp for a token, and Outlook a filter on contacts, is not on record.

@@ -145,7 +145,7 @@ class Directory:
         return self._by_now("members", group, [*(("user", user) for user in people), *others])
 
     def owners(self, group: int) -> Sequence[Reference]:
-        """One or two users, and now and then the service principal that made the group; each sixth group has none."""
+        """One or two users, in each fourth group the service principal that made it, and in each sixth group nobody."""
         if group % 6 == 5:
             return []
         users = {("user", (group * 5 + index) % self.state.size.users) for index in range(1 + group % 2)}
@@ -168,7 +168,7 @@ class Directory:
         ]
 
     def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
-        """Those who were there first and those who came, without those who left or are gone from the directory."""
+        """The first members and those added since, without those removed from it or deleted from the directory."""
         changed = self.related.get((relation, number), {})
         gone = {kind: history.gone for kind in VISIBLE_BY if (history := self.history(kind)) and history.gone}
         if not changed and not gone:

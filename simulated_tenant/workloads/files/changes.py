@@ -23,7 +23,7 @@ def stale(item: Entity) -> Entity:
 
 
 class DriveChanges(ChangeFeed):
-    """The changes of a drive. The folders above a changed item come along with it, and deleted items keep little.
+    """The changes of a drive. The folders above a changed item are reported with it. Deleted items keep few properties.
 
     https://learn.microsoft.com/graph/api/driveitem-delta
     """

@@ -52,8 +52,8 @@ class DriveItemMutations(OwnedMutations):
         history.edit(number, self.state.clock(), values)
 
     def delete(self, key: Mapping[str, str], for_good: bool = False) -> None:
-        """A folder goes with all that's in it. Whether each of these is reported is open to choice: the documents let a
-        client drop a folder only once it's empty, and clients have seen the folder alone.
+        """A folder goes with all that's in it. A trait says whether each of these is reported: the documents
+        let a client drop a folder only once it's empty, and clients have seen the folder alone.
         """
         drive, number = self.found(key)
         history = self.history(drive)
