@@ -129,8 +129,8 @@ def test_what_the_diagram_says_joins(tables: duckdb.DuckDBPyConnection, join: Re
 
 
 def inactive_licensed_users(tenant: Tenant) -> list[tuple[Any, ...]]:
-    signed_in = {entity["userId"] for _, entity in tenant.rows("audit_logs_signins")}
-    users = [entity for _, entity in tenant.rows("users")]
+    signed_in = {entity["userId"] for _, entity in tenant.expected("audit_logs_signins")}
+    users = [entity for _, entity in tenant.expected("users")]
     return sorted(
         (user["userPrincipalName"], len(user["assignedLicenses"]))
         for user in users
@@ -139,21 +139,21 @@ def inactive_licensed_users(tenant: Tenant) -> list[tuple[Any, ...]]:
 
 
 def groups_without_owners(tenant: Tenant) -> list[tuple[Any, ...]]:
-    owned = {keys["group_id"] for keys, _ in tenant.rows("group_owner")}
-    members = [keys["group_id"] for keys, _ in tenant.rows("group_member")]
-    groups = [entity for _, entity in tenant.rows("groups")]
+    owned = {keys["group_id"] for keys, _ in tenant.expected("group_owner")}
+    members = [keys["group_id"] for keys, _ in tenant.expected("group_member")]
+    groups = [entity for _, entity in tenant.expected("groups")]
     found = [(group["displayName"], members.count(group["id"])) for group in groups if group["id"] not in owned]
     return sorted(found, key=lambda group: (-group[1], group[0]))
 
 
 def guests_with_directory_roles(tenant: Tenant) -> list[tuple[Any, ...]]:
-    guests = {user["id"]: user for _, user in tenant.rows("users") if user["userType"] == "Guest"}
-    roles = {role["id"]: role["displayName"] for _, role in tenant.rows("directory_roles")}
+    guests = {user["id"]: user for _, user in tenant.expected("users") if user["userType"] == "Guest"}
+    roles = {role["id"]: role["displayName"] for _, role in tenant.expected("directory_roles")}
     members: dict[str, set[str]] = {}
-    for keys, member in tenant.rows("group_member"):
+    for keys, member in tenant.expected("group_member"):
         members.setdefault(keys["group_id"], set()).add(member["id"])
     found = set()
-    for keys, holder in tenant.rows("directory_role_member"):
+    for keys, holder in tenant.expected("directory_role_member"):
         role = roles[keys["role_id"]]
         if holder["id"] in guests:
             found.add((guests[holder["id"]]["userPrincipalName"], role, None))
@@ -164,14 +164,14 @@ def guests_with_directory_roles(tenant: Tenant) -> list[tuple[Any, ...]]:
 
 def sign_ins_outside_policy(tenant: Tenant) -> list[tuple[Any, ...]]:
     counts: dict[tuple[Any, ...], list[str]] = {}
-    for _, sign_in in tenant.rows("audit_logs_signins"):
+    for _, sign_in in tenant.expected("audit_logs_signins"):
         if sign_in["conditionalAccessStatus"] == "notApplied" and sign_in["status"]["errorCode"] == 0:
             counts.setdefault((sign_in["appDisplayName"], sign_in["clientAppUsed"]), []).append(sign_in["userId"])
     return sorted(((*app, len(users), len(set(users))) for app, users in counts.items()), key=str)
 
 
 def largest_drives(tenant: Tenant) -> list[tuple[Any, ...]]:
-    drives = [drive for _, drive in tenant.rows("drives") if (drive["quota"] or {}).get("used") is not None]
+    drives = [drive for _, drive in tenant.expected("drives") if (drive["quota"] or {}).get("used") is not None]
     drives.sort(key=lambda drive: (-drive["quota"]["used"], drive["id"]))
     return [(drive["webUrl"], round(drive["quota"]["used"] / 1e9, 1)) for drive in drives[:10]]
 
@@ -219,7 +219,7 @@ def test_changes_of_the_tenant_reach_the_tables(tmp_path: Path) -> None:
         display = Display(Console(file=io.StringIO()))
         assert replicate(connector, file, list(streams), incremental=True, display=display) == 0
         for stream, name in streams.items():
-            _, second, *_, last = (key for key, _ in tenant.rows(stream))
+            _, second, *_, last = (key for key, _ in tenant.expected(stream))
             tenant.edit(stream, second, **{name: "edited"})
             tenant.add(stream)
             # What was below a user who is gone is not told by any delta.
@@ -229,13 +229,13 @@ def test_changes_of_the_tenant_reach_the_tables(tmp_path: Path) -> None:
 
     with duckdb.connect(str(file), read_only=True) as connection:
         for stream, name in streams.items():
-            held = {tuple(key.values()) for key, _ in tenant.rows(stream)}
-            key = ", ".join(next(tenant.rows(stream))[0])
+            held = {tuple(key.values()) for key, _ in tenant.expected(stream)}
+            key = ", ".join(next(tenant.expected(stream))[0])
             assert set(connection.sql(f"select {key} from {stream}").fetchall()) == held, stream
             edited = connection.sql(f"select count(*) from {stream} where {snake_case(name)} = 'edited'").fetchall()
             assert edited == [(1,)], stream
         ((records,),) = connection.sql("select sum(records) from sync.streams").fetchall()
-    assert records < 100 < sum(len(list(tenant.rows(stream))) for stream in streams)
+    assert records < 100 < sum(len(list(tenant.expected(stream))) for stream in streams)
 
 
 def test_every_question_is_tested() -> None:
