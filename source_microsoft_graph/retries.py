@@ -16,7 +16,11 @@ ATTEMPTS = 6
 PATIENCE = 2 * 60 * 60
 """Seconds one request may spend being throttled before the sync gives up on it."""
 
-_LONGEST_BACKOFF = 60.0
+OWN_PATIENCE = 20 * 60
+"""Seconds one object's request may spend being throttled while Graph serves all other requests of the service."""
+
+_LONGEST_BACKOFF = 90.0
+_LONGEST_FLOOR = 60.0
 
 
 class SyncClock:
@@ -42,11 +46,20 @@ class SyncClock:
 
 
 def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: 1, 2, 4 … 60, each shortened by up to half at random.
+    """Seconds to wait after so many failures in a row: 1, 3, 9, 27, 81, each lengthened by up to a quarter at random.
 
-    The jitter keeps workers that failed at the same time from asking again at the same time.
+    Six attempts span two minutes at least, so that a short outage of a service passes. The jitter keeps workers that
+    failed at the same time from asking again at the same time.
     """
-    return min(2.0 ** min(failures - 1, 10), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
+    return min(3.0 ** min(failures - 1, 10), _LONGEST_BACKOFF) * random.uniform(1.0, 1.25)
+
+
+def throttled_wait(refusals: int, asked: float | None) -> float:
+    """Seconds to wait after Graph has throttled a request so many times in a row and `asked` for a wait: no less than
+    1, 2, 4 … 60. A service that asks to wait a millisecond, and refuses again, would get a hundred requests a second.
+    """
+    least = min(2.0 ** min(refusals - 1, 10), _LONGEST_FLOOR)
+    return max(asked, least) if asked else least * random.uniform(1.0, 1.25)
 
 
 def retry_after(response: requests.Response) -> float | None:

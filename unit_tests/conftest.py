@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
     monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
-    monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: high)
+    monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: low)
     return clock
 
 

@@ -36,8 +36,9 @@ _NEXT = {
     Action.WAIT: "Waited out, as long as Graph says.",
     Action.RENEW: "One new token is fetched; refused again, the sync fails.",
     Action.RESTART: "That listing is read again, without doubled rows.",
-    Action.SHRINK: "Asked again, then read in smaller pages.",
-    Action.CORRUPT: "Read in smaller pages; what lies behind the item is skipped and counted.",
+    Action.SHRINK: (
+        "Asked again, then read in smaller pages. In a mailbox, an item that cannot be served is skipped and counted."
+    ),
     Action.UNPAGE: "Read again without a page size.",
 }
 

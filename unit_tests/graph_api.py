@@ -87,8 +87,9 @@ def an_auth(config: Config, clock: SyncClock | None = None) -> GraphAuth:
 
 
 class FakeGraph:
-    """A sign-in service and a Graph that know exactly what a test told them; anything else is an error. There are no
-    service principals unless a test has some: whatever reads the members of groups asks for them."""
+    """A sign-in service and a Graph that know exactly what a test told them; anything else is an error. There is
+    one service principal, in no group and without objects of its own, unless a test has others: each tenant has some,
+    and whatever reads the members and owners of groups asks for them."""
 
     def __init__(self, mocker: requests_mock.Mocker) -> None:
         self._mocker = mocker
@@ -102,7 +103,9 @@ class FakeGraph:
         )
         mocker.post(f"{GRAPH}$batch", json=_run_batch)
         self.grants(*EVERY_PERMISSION)
-        self.lists("servicePrincipals", [])
+        self.lists("servicePrincipals", [{"id": "the-own-app"}])
+        for relation in ("memberOf", "ownedObjects"):
+            self.lists(f"servicePrincipals/the-own-app/{relation}", [])
 
     def grants(self, *roles: str) -> None:
         """Issue a new token each time one is asked for, with these application permissions."""

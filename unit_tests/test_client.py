@@ -28,11 +28,12 @@ from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_tok
 
 PAGE = a_page({"id": "1"})
 TROUBLE = an_error(500, "InternalServerError")
+BUSY = an_error(409, "Directory_ConcurrencyViolation")
 TIMED_OUT = an_error(504, "GatewayTimeout")
 CORRUPT = an_error(500, "ErrorCorruptData")
 REFUSED_TOKEN = an_error(401, "InvalidAuthenticationToken")
 NO_CONNECTION = {"exc": requests.ConnectionError("Connection refused")}
-EXPONENTIAL = [1.0, 2.0, 4.0, 8.0, 16.0]
+EXPONENTIAL = [1.0, 3.0, 9.0, 27.0, 81.0]
 
 
 @pytest.fixture
@@ -152,7 +153,8 @@ def test_being_throttled_is_no_failed_attempt(graph: FakeGraph, client: GraphCli
     graph.answers("users", *[throttled("1")] * 20, *[TROUBLE] * 3, *[throttled("1")] * 20, *[TROUBLE] * 2, PAGE)
 
     assert get(client, USERS) == (PAGE["json"], Action.READ)
-    assert clock.slept == [1.0] * 20 + [1.0, 2.0, 4.0] + [1.0] * 20 + [8.0, 16.0]
+    growing = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 14]
+    assert clock.slept == [*growing, *EXPONENTIAL[:3], *[60.0] * 20, *EXPONENTIAL[3:]]
 
 
 def test_a_throttled_service_waits_alone(
@@ -188,7 +190,10 @@ def test_patience_ends(graph: FakeGraph, client: GraphClient, clock: Clock) -> N
     with pytest.raises(GraphUnavailable) as caught:
         client.get(USERS)
 
-    assert str(caught.value).startswith("Throttled for 2 hours. HTTP 429 TooManyRequests: No.")
+    assert str(caught.value).startswith(
+        "Throttled: Graph asks to wait 600 seconds, after 7,200 seconds of waiting, which is longer than this sync waits."
+        " HTTP 429 TooManyRequests: No."
+    )
     assert caught.value.failure_type == FailureType.transient_error
     assert clock.slept == [600.0] * (PATIENCE // 600)
 
@@ -243,7 +248,7 @@ def test_lasting_failure_is_given_up(graph: FakeGraph, client: GraphClient, cloc
 
 @pytest.mark.parametrize("failure", FAILURES + BROKEN)
 def test_the_sixth_attempt_counts(graph: FakeGraph, client: GraphClient, clock: Clock, failure: Answer) -> None:
-    """Five failures of any kind in a row cost half a minute and no rows."""
+    """Five failures of any kind in a row cost two minutes and no rows."""
     graph.answers("users", *[failure] * 5, PAGE)
 
     assert get(client, USERS) == (PAGE["json"], Action.READ)
@@ -310,10 +315,11 @@ def test_trouble_is_an_answer(graph: FakeGraph, client: GraphClient) -> None:
     ("answers", "action"),
     [
         pytest.param([TIMED_OUT] * 3, Action.SHRINK, id="out of time"),
-        pytest.param([CORRUPT] * 3, Action.CORRUPT, id="corrupt"),
+        pytest.param([CORRUPT] * 3, Action.SHRINK, id="corrupt"),
+        pytest.param([TROUBLE] * 3, Action.SHRINK, id="any failure of the server"),
         pytest.param([TROUBLE, TROUBLE, TIMED_OUT], Action.SHRINK, id="out of time at last"),
-        pytest.param([TIMED_OUT, TIMED_OUT, TROUBLE, TIMED_OUT], Action.SHRINK, id="out of time again"),
-        pytest.param([TROUBLE] * 5 + [TIMED_OUT], Action.SHRINK, id="out of time in the end"),
+        pytest.param([{"exc": requests.ReadTimeout("Read timed out.")}] * 3, Action.SHRINK, id="silence"),
+        pytest.param([{"content": b'{"value": [{"id": "1"'}] * 3, Action.SHRINK, id="a page cut off"),
     ],
 )
 def test_a_page_too_large_is_handed_back_early(
@@ -331,24 +337,25 @@ def test_two_timeouts_are_passing_trouble(graph: FakeGraph, client: GraphClient,
     graph.answers("users", TIMED_OUT, TIMED_OUT, PAGE)
 
     assert get(client, a_request("users", shrinkable=True)) == (PAGE["json"], Action.READ)
-    assert clock.slept == [1.0, 2.0]
+    assert clock.slept == EXPONENTIAL[:2]
 
 
 def test_other_trouble_has_nothing_to_do_with_size(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
-    """A failing service gets its six attempts whether or not pages could be smaller."""
-    graph.answers("users", TROUBLE)
+    """What is no failure of the server gets its six attempts whether or not pages could be smaller."""
+    graph.answers("users", BUSY)
 
     with pytest.raises(GraphUnavailable):
         client.get(a_request("users", shrinkable=True))
     assert clock.slept == EXPONENTIAL
 
 
-def test_a_corrupt_item_is_handed_back_in_the_end(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
+def test_a_corrupt_item_fails_its_page_in_the_end(graph: FakeGraph, client: GraphClient, clock: Clock) -> None:
     """Where pages cannot be smaller, six attempts show that the item itself cannot be served."""
     graph.answers("users", CORRUPT)
 
-    assert get(client, USERS) == (CORRUPT["json"], Action.CORRUPT)
-    assert (graph.asked, clock.slept) == (["users"] * 6, EXPONENTIAL)
+    with pytest.raises(GraphUnavailable, match="Graph cannot serve an item"):
+        client.get(USERS)
+    assert clock.slept == EXPONENTIAL
 
 
 # Tokens.

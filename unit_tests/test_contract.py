@@ -24,6 +24,7 @@ from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
 
 VOCABULARY = {
     "name",
+    "app_relation",
     "parent_class",
     "path_template",
     "primary_key",
@@ -40,6 +41,9 @@ VOCABULARY = {
     "probe_path",
     "cursor_field",
     "changed_since",
+    "takes_skip",
+    "never_empty",
+    "last_version_counts",
     "starts_at_start_date",
 }
 """The only names a stream's body may declare."""

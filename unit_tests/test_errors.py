@@ -64,7 +64,7 @@ ANSWERS = [
     ),
     ("no paging at all", 400, "BadRequest", NOT_TOP, "", Action.UNPAGE),
     ("page too large", 400, "Request_UnsupportedQuery", "Invalid page size specified: '1000'.", "", Action.UNPAGE),
-    ("corrupt item", 500, "ErrorCorruptData", "Data is corrupt.", "", Action.CORRUPT),
+    ("corrupt item", 500, "ErrorCorruptData", "Data is corrupt.", "", Action.SHRINK),
     ("out of time", 504, "UnknownError", "", "", Action.SHRINK),
     ("no premium licence", 403, NOT_PREMIUM, "Neither tenant is B2C or tenant doesn't have premium", "", Action.FAIL),
     ("no premium, by text", 403, "Forbidden", "Tenant doesn't have premium license.", "", Action.FAIL),

@@ -16,6 +16,9 @@ from source_microsoft_graph.graph.response import GraphResponse
 MAX_BATCH = 20
 """Requests Graph takes in one batch."""
 
+_REFUSALS_OF_BATCHES = 3
+"""Batches refused as a whole, one after another, from which on smaller ones are sent."""
+
 _HEAVY_BYTES = 4 * 1024 * 1024
 """Bytes of a batch's response from which on fewer pages are requested in one batch."""
 
@@ -27,18 +30,24 @@ class BatchSize:
 
     current: int
     bound: int = MAX_BATCH
+    refusals: int = 0
 
     def learn(self, pages: int, size: int) -> None:
         """From a response of so many pages and bytes."""
+        if pages > 1:
+            self.refusals = 0
         if size > _HEAVY_BYTES:
             self.current = max(1, min(self.current, pages // 2))
         elif pages == self.current > 1 and 2 * size < _HEAVY_BYTES:
             self.current = min(2 * pages, self.bound)
 
     def refused(self, pages: int) -> None:
-        """Graph does not take so many; a single request is sent without a batch."""
-        self.bound = min(self.bound, pages // 2)
-        self.current = min(self.current, self.bound)
+        """Graph refused a batch of so many as a whole. One bad request in it is found by halves; where the halves are
+        refused as well, it is batches that Graph does not take. A single request is sent without a batch."""
+        self.refusals += 1
+        if self.refusals >= _REFUSALS_OF_BATCHES:
+            self.bound = max(1, min(self.bound, pages // 2))
+            self.current = min(self.current, self.bound)
 
 
 class _SubResponse(msgspec.Struct):
@@ -67,19 +76,22 @@ def batch_body(urls: Sequence[str], headers: Sequence[Mapping[str, str]]) -> dic
     }
 
 
-def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphResponse]:
-    """The response to each URL, in the order of the URLs, as if each had been requested alone.
+def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphResponse] | None:
+    """The response to each URL, in the order of the URLs, as if each had been requested alone; None where this is no
+    response to a batch.
 
-    Graph answers 200 whatever the sub-requests came to, in any order. Where the batch as a whole was refused, that is
-    the response to every URL; a sub-response that is missing is a response without a page.
+    Graph answers 200 whatever the sub-requests came to, in any order. Where the batch as a whole failed, that is the
+    response to every URL; a sub-response that is missing is a response without a page.
     """
     if response.status_code != 200:
         return [response] * len(urls)
     try:
         envelope = _envelopes.decode(response.content)
     except msgspec.DecodeError:
-        return [response] * len(urls)
+        return None
     by_id = {part.id: part for part in envelope.responses}
+    if len(by_id) < len(envelope.responses) or not by_id:
+        return None
     found = (by_id.get(str(index), _SubResponse()) for index in range(len(urls)))
     return [
         GraphResponse(part.status, part.headers or {}, memoryview(part.body), url)

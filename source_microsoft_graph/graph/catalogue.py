@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from source_microsoft_graph.errors import LEARN, PERMISSION, Help, Lack
+from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.response import GraphResponse
 
 
@@ -16,25 +17,24 @@ class Action(Enum):
     """What happens next."""
 
     READ = auto()
-    """A page: emit its rows."""
+    """A page: emit its records."""
     SKIP = auto()
-    """Something is wrong with one object: count it, name it, go on with the next. FAIL for a stream's own list."""
+    """Something is wrong with one object: count it, name it, continue with the next. FAIL for a tenant's own list."""
     FAIL = auto()
     """Something is wrong with the stream: it ends INCOMPLETE, the others go on."""
     DENY = auto()
     """SKIP where the token carries the stream's permission, FAIL where it does not."""
     RETRY = auto()
-    """Passing trouble: ask again after a back-off, `retries.ATTEMPTS` times in all."""
+    """Passing trouble: request the page again after a back-off, `retries.ATTEMPTS` times in all."""
     WAIT = auto()
-    """Throttled: ask again when Graph says so."""
+    """Throttled: request the page again when Graph says so."""
     RENEW = auto()
-    """The token was refused: get one new token and ask again."""
+    """The token was refused: get one new token and request the page again."""
     RESTART = auto()
     """The page token died: read this listing again from its first page."""
     SHRINK = auto()
-    """The page is too much for Graph: as RETRY, then read this listing again in smaller pages."""
-    CORRUPT = auto()
-    """An item cannot be served: as SHRINK, to come as close to it as possible, then SKIP."""
+    """Graph cannot serve the page: as RETRY, then read this listing again in smaller pages, down to one object. Where
+    the list takes `$skip`, the object that cannot be served is stepped over, counted and named."""
     UNPAGE = auto()
     """Graph refuses this `$top`: read this listing again without it."""
 
@@ -43,9 +43,10 @@ class Action(Enum):
 class ErrorRule:
     """One known kind of response.
 
-    It matches on the status, on any of Graph's nested error codes and on a part of the message, each only if
+    It matches on the status, on any of Graph's nested error codes and on a part of any of its messages, each only if
     given and regardless of case. `action` is what happens next. `precise` rules name the cause; a response that
-    matches another rule may just as well mean that Graph refuses a property in `$select`.
+    matches another rule may just as well mean that Graph refuses a property in `$select`. `absent` says that the object
+    is not there: nothing of it is missing from the table.
     """
 
     status: int | None
@@ -54,6 +55,7 @@ class ErrorRule:
     code: str = ""
     text: str = ""
     precise: bool = True
+    absent: bool = False
 
     def matches(self, status: int, codes: list[str], message: str) -> bool:
         return (
@@ -61,6 +63,10 @@ class ErrorRule:
             and (not self.code or self.code.lower() in codes)
             and self.text.lower() in message
         )
+
+    def help_for(self, service: Service) -> Help:
+        """What it means for a stream of this service."""
+        return _DENIED_BY.get(service, self.help) if self.help is _DENIED else self.help
 
 
 NOT_IN_CLOUD = Help(
@@ -106,11 +112,24 @@ _LOCKED = Help(
     "Unlock it if it should be read.",
     f"{LEARN}/sharepoint/manage-lock-status",
 )
-_DENIED = Help(
-    "The app may not read this.",
-    "If it is a mailbox, look at the application access policies of Exchange Online.",
-    f"{LEARN}/graph/auth-limit-mailbox-access",
-)
+_DENIED = Help("The app may not read this.", "Look at who manages access to it.", f"{LEARN}/graph/permissions-overview")
+_DENIED_BY = {
+    Service.OUTLOOK: Help(
+        "The app may not read this mailbox.",
+        "Look at the application access policies of Exchange Online and at its role-based access for applications.",
+        f"{LEARN}/graph/auth-limit-mailbox-access",
+    ),
+    Service.FILES: Help(
+        "The app may not read this site or drive.",
+        "Look at whether it is restricted, and at whether the app has Sites.Selected alone.",
+        f"{LEARN}/sharepoint/restricted-access-control",
+    ),
+    Service.DIRECTORY: Help(
+        "The app may not read this object of the directory.",
+        "Look at restricted administrative units and at hidden memberships.",
+        f"{LEARN}/entra/identity/role-based-access-control/admin-units-restricted-management",
+    ),
+}
 _APP_ONLY = Help("Graph does not serve this to an app without a signed-in user.")
 _GONE = Help("The object was deleted, or was never set up in this service.")
 _TOKEN = Help(
@@ -133,18 +152,43 @@ _NO_ANSWER = Help(
     "Let the network, the proxy and the firewall reach the cloud's login and Graph hosts.",
     f"{LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
 )
-_TOO_SLOW = Help("Graph ran out of time for the page.", "If it happens often, choose a smaller page size.")
+_TOO_SLOW = Help("Graph could not serve the page.", "If it happens often, choose a smaller page size.")
 _FILTER = Help(
     "Graph does not take the $filter.",
-    "Correct the filter of users: the names of properties, quotes around texts, and operators Graph has for them.",
+    "If a setting gives it, correct that: the names of properties, quotes around texts, and operators that Graph has.",
     f"{LEARN}/graph/filter-query-parameter",
 )
 _TOP = Help("This endpoint refuses the page size.")
 _EXPIRED = Help("The page token expired before the listing was read to its end.")
-_CORRUPT = Help("An item is corrupt, and what is listed after it was not read.", "Find and delete the item.")
+UNSERVED = Help("Graph cannot serve an item.", "Find and delete the item.")
+_NO_EXCHANGE = Help(
+    "The tenant has no Exchange Online.",
+    "Get a licence with it, or leave the streams of mailboxes out.",
+    f"{LEARN}/office365/servicedescriptions/exchange-online-service-description/exchange-online-service-description",
+    Lack.LICENCE,
+)
+_NO_P2 = Help(
+    "The stream needs Microsoft Entra ID P2 or Microsoft Entra ID Governance in this tenant.",
+    "Get one, or leave the stream out.",
+    f"{LEARN}/entra/id-governance/licensing-fundamentals",
+    Lack.LICENCE,
+)
+_UNLICENSED = Help(
+    "The tenant has no licence for this.",
+    "Get one, or leave the stream out.",
+    f"{LEARN}/entra/fundamentals/licensing",
+    Lack.LICENCE,
+)
+_NOT_GRAPH = Help(
+    "What answered is no service of Graph's, but a proxy, a gateway or a firewall on the way.",
+    "Let the network, the proxy and the firewall pass requests to the cloud's Graph host.",
+    f"{LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
+)
 
 _PAGE = ErrorRule(200, Action.READ, Help("A page."))
-_MALFORMED = ErrorRule(200, Action.RETRY, Help("The answer was cut off or is not a page in JSON."))
+_MALFORMED = ErrorRule(200, Action.SHRINK, Help("The answer is not a whole page in JSON."))
+_PARTIAL = ErrorRule(206, Action.RETRY, Help("The answer is a part of the page only."))
+_FOREIGN = ErrorRule(None, Action.RETRY, _NOT_GRAPH)
 UNKNOWN = ErrorRule(
     None,
     Action.FAIL,
@@ -152,11 +196,21 @@ UNKNOWN = ErrorRule(
     precise=False,
 )
 
+_WITHOUT_A_BODY = {408, 409, 410, 429}
+"""Refusals whose status says enough, whoever wrote the body."""
+
 CATALOGUE: tuple[ErrorRule, ...] = (
-    # The order matters: the first row that matches is taken.
+    # The order matters: the first rule that matches is taken.
     ErrorRule(429, Action.WAIT, _THROTTLED),
     ErrorRule(509, Action.WAIT, _THROTTLED),
+    # Intune throttles with this 500.
+    ErrorRule(500, Action.WAIT, _THROTTLED, text="Rate limit reached because of too many requests"),
+    # Exchange answers so for each mailbox of a tenant without it, whatever the token.
+    ErrorRule(401, Action.FAIL, _NO_EXCHANGE, code="OrganizationFromTenantGuidNotFound"),
+    ErrorRule(None, Action.FAIL, _NO_EXCHANGE, text="OrganizationFromTenantGuidNotFound"),
     ErrorRule(401, Action.RENEW, _TOKEN),
+    # Conditional Access revokes a token with a 403 as well.
+    ErrorRule(403, Action.RENEW, _TOKEN, code="insufficient_claims"),
     # Page and delta tokens. Directory answers 400 where the others answer 410.
     ErrorRule(410, Action.RESTART, _EXPIRED),
     ErrorRule(None, Action.RESTART, _EXPIRED, code="Directory_ExpiredPageToken"),
@@ -164,51 +218,85 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(None, Action.RESTART, _EXPIRED, code="syncStateNotFound"),
     ErrorRule(None, Action.RESTART, _EXPIRED, code="syncStateInvalid"),
     ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncRequired"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncChangesApplyDifferences"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncChangesUploadDifferences"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncApplyDifferences"),
+    ErrorRule(None, Action.RESTART, _EXPIRED, code="resyncUploadDifferences"),
     ErrorRule(400, Action.RESTART, _EXPIRED, text="token is either invalid or expired"),
+    ErrorRule(400, Action.RESTART, _EXPIRED, text="Parameter 'DeltaToken' not supported"),
     # Page sizes.
     ErrorRule(400, Action.UNPAGE, _TOP, text="for Top query has been exceeded"),
     ErrorRule(400, Action.UNPAGE, _TOP, text="Query option 'Top' is not allowed"),
     ErrorRule(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
-    ErrorRule(500, Action.CORRUPT, _CORRUPT, code="ErrorCorruptData"),
-    ErrorRule(504, Action.SHRINK, _TOO_SLOW),
     ErrorRule(400, Action.FAIL, _FILTER, text="filter clause"),
     # Clouds and licences.
     ErrorRule(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
-    # Users are refused likewise when they are asked for with their last sign-ins.
+    # Users are refused likewise when they are requested with their last sign-ins.
     ErrorRule(
         403, Action.FAIL, _NO_PREMIUM, code="Authentication_RequestFromNonPremiumTenantOrB2CTenant", precise=False
     ),
     ErrorRule(403, Action.FAIL, _NO_PREMIUM, text="doesn't have premium license", precise=False),
     ErrorRule(400, Action.FAIL, _NO_SHAREPOINT, text="does not have a SPO license"),
+    ErrorRule(400, Action.FAIL, _NO_P2, code="AadPremiumLicenseRequired"),
+    ErrorRule(403, Action.FAIL, _UNLICENSED, text="Your tenant is not licensed for this feature"),
+    ErrorRule(403, Action.FAIL, _UNLICENSED, text="Account is not provisioned"),
+    ErrorRule(400, Action.FAIL, _UNLICENSED, text="Request not applicable to target tenant"),
     ErrorRule(402, Action.FAIL, _UNPAID),
     # One object.
-    ErrorRule(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user"),
-    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI"),
-    ErrorRule(None, Action.SKIP, _NO_MAILBOX, text="REST API is not yet supported for this mailbox"),
-    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorInvalidUser"),
-    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorNonExistentMailbox"),
-    ErrorRule(None, Action.SKIP, _NO_DRIVE, text="user's mysite"),
-    ErrorRule(404, Action.SKIP, _GONE, precise=False),
+    ErrorRule(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user", absent=True),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI", absent=True),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, text="REST API is not yet supported for this mailbox", absent=True),
+    ErrorRule(
+        None,
+        Action.SKIP,
+        _NO_MAILBOX,
+        text="mailbox is either inactive, soft-deleted, or is hosted on-premise",
+        absent=True,
+    ),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorInvalidUser", absent=True),
+    ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="ErrorNonExistentMailbox", absent=True),
+    ErrorRule(None, Action.SKIP, _NO_DRIVE, text="user's mysite", absent=True),
+    ErrorRule(400, Action.SKIP, _GONE, text="drive id appears to be malformed", absent=True),
+    ErrorRule(404, Action.SKIP, _GONE, precise=False, absent=True),
     ErrorRule(412, Action.SKIP, _APP_ONLY),
     ErrorRule(423, Action.SKIP, _LOCKED),
     # Permissions.
     ErrorRule(403, Action.FAIL, PERMISSION, text="Missing role permissions on the request"),
+    # Teams answers so while a service behind it is out of reach.
+    ErrorRule(None, Action.RETRY, _OVERLOADED, text="backend request"),
+    # A licence error that has no row of its own.
+    ErrorRule(403, Action.SKIP, _UNLICENSED, text="licens", precise=False),
+    ErrorRule(400, Action.SKIP, _UNLICENSED, text="not have a valid licens", precise=False),
     ErrorRule(403, Action.DENY, _DENIED, precise=False),
     # Passing trouble.
     ErrorRule(409, Action.RETRY, _OVERLOADED),
     ErrorRule(408, Action.RETRY, _OVERLOADED),
-    ErrorRule(500, Action.RETRY, _OVERLOADED),
-    ErrorRule(502, Action.RETRY, _OVERLOADED),
-    ErrorRule(503, Action.RETRY, _OVERLOADED),
+    ErrorRule(500, Action.SHRINK, UNSERVED, code="ErrorCorruptData"),
+    ErrorRule(500, Action.SHRINK, _OVERLOADED),
+    ErrorRule(502, Action.SHRINK, _OVERLOADED),
+    ErrorRule(503, Action.SHRINK, _OVERLOADED),
+    ErrorRule(504, Action.SHRINK, _TOO_SLOW),
+    # A page that takes too long is answered by silence, too.
+    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeout"),
+    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeoutError"),
     ErrorRule(0, Action.RETRY, _NO_ANSWER),
 )
 
 
 def classify(response: GraphResponse) -> ErrorRule:
-    """The kind of response this is: a page, or the first rule of the catalogue that matches."""
-    if 200 <= response.status_code < 300:
-        return _PAGE if isinstance(response.body.get("value"), list) else _MALFORMED
-    if response.status_code == 503 and "Retry-After" in response.headers:
+    """The kind of response this is: a page, or the first rule of the catalogue that matches.
+
+    A page counts only if the response says that it is whole: status 200, a list of objects, no error beside it.
+    """
+    status = response.status_code
+    if 200 <= status < 300:
+        if status != 200:
+            return _PARTIAL
+        is_page = isinstance(response.body.get("value"), list) and "error" not in response.body
+        return _PAGE if is_page else _MALFORMED
+    if status == 503 and "Retry-After" in response.headers:
         return CATALOGUE[0]
+    if 300 <= status < 500 and status not in _WITHOUT_A_BODY and not response.is_graphs:
+        return _FOREIGN
     codes, message = [code.lower() for code in response.codes], response.message.lower()
-    return next((rule for rule in CATALOGUE if rule.matches(response.status_code, codes, message)), UNKNOWN)
+    return next((rule for rule in CATALOGUE if rule.matches(status, codes, message)), UNKNOWN)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -23,12 +25,20 @@ from urllib3.exceptions import HTTPError
 
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
-from source_microsoft_graph.graph.batch import BatchSize, batch_body, sub_responses
+from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize, batch_body, sub_responses
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule, classify
-from source_microsoft_graph.graph.rate_limits import RateLimiter
+from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
-from source_microsoft_graph.retries import ATTEMPTS, PATIENCE, SyncClock, backoff, retry_after
+from source_microsoft_graph.retries import (
+    ATTEMPTS,
+    OWN_PATIENCE,
+    PATIENCE,
+    SyncClock,
+    backoff,
+    retry_after,
+    throttled_wait,
+)
 from source_microsoft_graph.version import VERSION
 
 _logger = logging.getLogger("airbyte")
@@ -38,6 +48,7 @@ TIMEOUT = (10, 120)
 
 _API_VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
+_OWN_THROTTLES = 3
 
 _ALSO_OF_EACH_REQUEST = {401, 408, 409, 429}
 """Refusals of a batch that each request in it would get as well. Any other refusal says nothing about the objects in
@@ -69,16 +80,26 @@ class PageResponse:
     lasting: GraphUnavailable | None = None
 
 
+class ServiceRecord(NamedTuple):
+    """What all requests to one service came to so far."""
+
+    served: int = 0
+    throttled: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class PendingRequest:
     """A request that has no final response yet, and what its attempts came to."""
 
     request: PageRequest
     started: float
+    service_before: ServiceRecord
     ready_at: float = 0.0
     failures: int = 0
     throttled: int = 0
+    throttled_alone_since: float | None = None
     renewed: bool = False
+    max_batch: int = MAX_BATCH
 
 
 class GraphClient:
@@ -96,12 +117,15 @@ class GraphClient:
         self._last_response_at = float("-inf")
         self.date: datetime | None = None
         """Graph's time at its first response."""
-        self._accepted = ""
+        self._records: dict[Service, ServiceRecord] = defaultdict(ServiceRecord)
+        self._accepted_token, self._accepted_url = "", ""
         self._failure: ConnectionFailed | None = None
-        self._failing = threading.Lock()
+        self._failing, self._noting = threading.Lock(), threading.Lock()
         self._session = requests.Session()
         self._session.headers.update(_SESSION_HEADERS)
         self._session.auth = auth
+        # Each cookie of a page would go along with all later requests, until Graph refuses their size.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Proxies and certificates as the environment has them. Every request goes to one host, so once is enough.
         self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
         self._session.mount(
@@ -138,6 +162,7 @@ class GraphClient:
                     slot.close()
                 if not received:
                     batch_size.refused(len(batch))
+                    self._halve(batch)
                     waiting += batch
                     continue
                 batch_size.learn(len(received), size)
@@ -157,12 +182,17 @@ class GraphClient:
         while True:
             self.raise_if_failed()
             now = self._clock.now()
-            batch = [pending for pending in waiting if pending.ready_at <= now][:batch_size]
+            batch: list[PendingRequest] = []
+            for pending in waiting:
+                size = min(batch_size, pending.max_batch)
+                if pending.ready_at <= now and len(batch) < size:
+                    batch.append(pending)
+                    batch_size = size
             waiting[:] = [pending for pending in waiting if pending not in batch]
             while queue and len(batch) < batch_size:
                 request = queue.popleft()
                 self.check_host(request.url)
-                pending = PendingRequest(request, started=now, ready_at=request.not_before)
+                pending = PendingRequest(request, now, self._records[request.service], request.not_before)
                 (batch if pending.ready_at <= now else waiting).append(pending)
             if batch:
                 return batch
@@ -178,10 +208,17 @@ class GraphClient:
             return sent, len(response.content), deque([response])
         body = batch_body([_relative(url) for url in urls], headers)
         sent, response = self._exchange(requests.Request("POST", self._batch_url, json=body))
-        if 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST:
+        received = sub_responses(response, urls)
+        is_refused = 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST
+        if received is None or is_refused:
             _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {response}")
             return sent, 0, deque()
-        return sent, len(response.content), deque(sub_responses(response, urls))
+        return sent, len(response.content), deque(received)
+
+    def _halve(self, batch: Sequence[PendingRequest]) -> None:
+        """One bad request may be the reason why the batch was refused, so its halves are sent by themselves."""
+        for pending in batch:
+            pending.max_batch = max(1, len(batch) // 2)
 
     def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, GraphResponse]:
         """Send, and read the body in one piece: requests would read it in small ones and join them."""
@@ -197,8 +234,6 @@ class GraphClient:
             return prepared, GraphResponse.none(prepared, error)
         self._last_response_at = self._clock.now()
         self.date = self.date or _date(response)
-        if response.ok:
-            self._accepted = prepared.headers["Authorization"]
         return prepared, GraphResponse.of(response, content)
 
     def _resolve_attempt(
@@ -208,31 +243,64 @@ class GraphClient:
         rule, request, now = classify(response), pending.request, self._clock.now()
         if response.is_near_limit:
             self._limiter.near_limit(request.service)
+        self._note(request, rule, sent)
         lasting: GraphUnavailable | None = None
         match rule.action:
             case Action.WAIT:
-                pending.throttled += 1
-                wait = retry_after(response) or backoff(pending.throttled)
-                if request.service.value.per_object:
-                    pending.ready_at = now + wait
-                else:
-                    self._limiter.pause(request.service, wait)
-                if now + wait <= pending.started + PATIENCE:
+                lasting = self._throttled(pending, response, now)
+                if not lasting:
                     return None
-                lasting = GraphUnavailable(f"Throttled for {PATIENCE // 3600} hours. {response}")
             case Action.RENEW if not pending.renewed:
                 pending.renewed = True
                 self._renew_token(sent, response)
                 return None
-            case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
+            case Action.RETRY | Action.SHRINK as action:
                 pending.failures += 1
-                may_shrink = request.shrinkable and action is not Action.RETRY
+                may_shrink = request.shrinkable and action is Action.SHRINK
                 if pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
                     pending.ready_at = now + backoff(pending.failures)
                     return None
-                if not may_shrink and action is not Action.CORRUPT:
-                    lasting = self._lasting_failure(response, pending.started)
+                if not may_shrink:
+                    lasting = self._lasting_failure(response, rule, pending.started)
         return PageResponse(request, response, rule, lasting)
+
+    def _note(self, request: PageRequest, rule: ErrorRule, sent: requests.PreparedRequest) -> None:
+        """Keep what tells the fault of one object from the fault of a service or of the token."""
+        with self._noting:
+            served, throttled = self._records[request.service]
+            if rule.action is Action.WAIT:
+                self._records[request.service] = ServiceRecord(served, throttled + 1)
+            elif rule.action is not Action.RENEW:
+                self._records[request.service] = ServiceRecord(served + 1, throttled)
+            if rule.action is Action.READ:
+                self._accepted_token, self._accepted_url = sent.headers["Authorization"], request.url
+
+    def _throttled(self, pending: PendingRequest, response: GraphResponse, now: float) -> GraphUnavailable | None:
+        """Wait as long as Graph asks, all workers of the service or this request alone; what to raise where that is
+        beyond the patience."""
+        pending.throttled += 1
+        asked, service = retry_after(response), pending.request.service
+        wait = throttled_wait(pending.throttled, asked)
+        ends = pending.started + PATIENCE
+        if self._only_meets(pending):
+            pending.throttled_alone_since = pending.throttled_alone_since or now
+            ends = min(ends, pending.throttled_alone_since + OWN_PATIENCE)
+        if now + wait > ends:
+            demand = f"Graph asks to wait {asked:,.0f} seconds" if asked else "Graph asks to wait"
+            waited = f"after {now - pending.started:,.0f} seconds of waiting" if now > pending.started else "at once"
+            return GraphUnavailable(f"Throttled: {demand}, {waited}, which is longer than this sync waits. {response}")
+        if service.value.per_object or pending.throttled_alone_since:
+            pending.ready_at = now + wait
+        else:
+            self._limiter.pause(service, wait)
+        return None
+
+    def _only_meets(self, pending: PendingRequest) -> bool:
+        """Whether Graph throttles this request again and again and meanwhile served others of the service and throttled
+        none, so that the limit is one object's."""
+        before, by_now = pending.service_before, self._records[pending.request.service]
+        others_throttled = by_now.throttled - before.throttled - pending.throttled
+        return pending.throttled >= _OWN_THROTTLES and not others_throttled and by_now.served > before.served
 
     def _renew_token(self, refused: requests.PreparedRequest, refusal: GraphResponse) -> None:
         try:
@@ -240,11 +308,11 @@ class GraphClient:
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
 
-    def _lasting_failure(self, response: GraphResponse, started: float) -> GraphUnavailable:
+    def _lasting_failure(self, response: GraphResponse, rule: ErrorRule, started: float) -> GraphUnavailable:
         """The connection failed if no worker got any response all the while; else it is this page alone."""
         if self._last_response_at < started:
             raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
-        return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {response}")
+        return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {rule.help.meaning} {response}")
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""
@@ -258,8 +326,21 @@ class GraphClient:
             raise type(self._failure)(str(self._failure))
 
     def accepts_token(self) -> bool:
-        """Whether Graph accepted the token that is in use now, so that a 401 is not the token's fault."""
-        return self._accepted == f"Bearer {self._auth.token()}"
+        """Whether Graph accepts the token that is in use now, so that a 401 is not the token's fault.
+
+        A token that no page was served for yet is tried on a URL that an earlier token was accepted for; if there was
+        none, the token is at fault. So it does not matter which request came first.
+        """
+        with self._noting:
+            accepted, url = self._accepted_token, self._accepted_url
+        if not accepted or accepted == f"Bearer {self._auth.token()}":
+            return bool(accepted)
+        sent, response = self._exchange(requests.Request("GET", url, _COMMON_HEADERS))
+        if response.status_code in (0, 401):
+            return False
+        with self._noting:
+            self._accepted_token = str(sent.headers["Authorization"])
+        return True
 
     def check_host(self, url: str) -> None:
         """A page link is Graph's to choose, and the token goes wherever it leads."""
@@ -276,9 +357,10 @@ def _headers_of(request: PageRequest) -> dict[str, str]:
 
 def _date(response: requests.Response) -> datetime | None:
     try:
-        return parsedate_to_datetime(response.headers["Date"])
+        date = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
         return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _relative(url: str) -> str:

@@ -42,6 +42,7 @@ from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.read.chunks import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
 from source_microsoft_graph.read.progress import ProgressReporter
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.records import to_line
 from source_microsoft_graph.sync.context import Sync
 from source_microsoft_graph.sync.cursors import SliceProgress, StreamCursor
 
@@ -221,7 +222,7 @@ class _SlicePartition(Partition):
         progress = self._cursor.progress()
         try:
             for record in self._stream.records(self._slice, progress):
-                line = orjson.dumps(record)
+                line = to_line(record)
                 lines.append(line)
                 size += len(line)
                 if size >= CHUNK_BYTES:

@@ -15,7 +15,7 @@ import requests
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
 
-from source_microsoft_graph.errors import GraphUnavailable, StreamRefused
+from source_microsoft_graph.errors import GraphUnavailable, ProtocolBroken, StreamRefused
 from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.graph.catalogue import NOT_IN_CLOUD
 from source_microsoft_graph.graph.rate_limits import Service
@@ -26,7 +26,7 @@ from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.page_requests import quoted
 from source_microsoft_graph.streams.permissions import left_out
-from source_microsoft_graph.streams.records import to_record
+from source_microsoft_graph.streams.records import ambiguous, to_record
 from source_microsoft_graph.streams.refusals import described
 from source_microsoft_graph.streams.slices import Slice, owners_of, slices_of
 from source_microsoft_graph.sync.context import Owner, Sync, as_text
@@ -91,6 +91,15 @@ class GraphStream(HttpStream, ABC):
 
     shared: ClassVar[bool] = False
     """Whether several listings hold the same object, which is then emitted for the first of them alone."""
+
+    takes_skip: ClassVar[bool] = False
+    """Whether Graph takes `$skip`, by which an object that it cannot serve is stepped over."""
+
+    never_empty: ClassVar[bool] = False
+    """Whether every tenant has some of these objects, so that an empty list is a fault of Graph's."""
+
+    last_version_counts: ClassVar[bool] = False
+    """Whether a listing names an object several times, and the stream emits the last version of each."""
 
     cursor_field: str | list[str] = []
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
@@ -249,7 +258,17 @@ class GraphStream(HttpStream, ABC):
         move: CursorMove | None = None,
     ) -> Listing:
         query = self.query if query is None else query
-        return Listing(path, parents, self.select_ladder(), self.top(), query, since=since, move=move)
+        return Listing(
+            path,
+            parents,
+            self.select_ladder(),
+            self.top(),
+            query,
+            since=since,
+            move=move,
+            last_version_counts=self.last_version_counts,
+            takes_skip=self.takes_skip,
+        )
 
     def path(
         self,
@@ -286,9 +305,14 @@ class GraphStream(HttpStream, ABC):
         return PageRequest(url, self.service, listing.may_shrink, listing, not_before, headers)
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
-        """An empty page is not the last one: the last one is the page without a link."""
+        """An empty page is not the last one: the last one is the page without a link. Raises `ProtocolBroken` for a
+        link that is none."""
         link = cast(GraphResponse, response).body.get("@odata.nextLink")
-        return {"link": link} if link else None
+        if link is None:
+            return None
+        if not isinstance(link, str) or not link:
+            raise ProtocolBroken(f"Graph sent {link!r} for the link to the next page.")
+        return {"link": link}
 
     def parse_response(
         self,
@@ -305,9 +329,18 @@ class GraphStream(HttpStream, ABC):
             entity = entities.pop()
             # The CDK takes an empty record for the end of the sync.
             if entity:
-                record = to_record(entity)
-                record.update(parents)
+                record = to_record(entity, parents)
+                if ambiguous:
+                    self._warn_of_ambiguous()
                 yield record
+
+    def _warn_of_ambiguous(self) -> None:
+        for column, names in ambiguous.items():
+            self.sync.warn_once(
+                ("ambiguous", column),
+                f"Graph sends {' and '.join(names)}, which would both be column {column}: each after the first keeps "
+                "Graph's own name.",
+            )
 
     def read_in_full(self, listing: Listing, response: GraphResponse) -> bool:
         """Whether this listing can be read in full, as it then will be: Graph refused to tell what is new in it."""
@@ -333,10 +366,19 @@ class GraphStream(HttpStream, ABC):
         for stream_slice in self.slices(None):
             for record in self.records(stream_slice, None):
                 yield self.key_of(record)
+        if failure := self.failure_of_all_owners():
+            raise failure
 
     def key_of(self, record: Mapping[str, Any]) -> Owner:
         """The ids that stand for this object in the path of a child stream."""
         return tuple(record[column] for column in (*self.parent_columns, "id"))
+
+    def failure_of_all_owners(self) -> StreamRefused | None:
+        """What to raise at the end where no owner could be read, though the service has something of them."""
+        owners = self.sync.refused_owners(self.name, keys_only=self.keys_only)
+        if not owners:
+            return None
+        return StreamRefused(f"{self.name}: none of {owners:,} objects could be read, each for a reason logged above.")
 
     def ended(self, failure: Exception | None) -> None:
         """The whole stream was read, as far as it could be."""

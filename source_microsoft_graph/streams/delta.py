@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -14,7 +15,7 @@ from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
-from source_microsoft_graph.streams.records import REMOVED
+from source_microsoft_graph.streams.records import REMOVED, to_line
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.sync.context import Sync, as_text
 from source_microsoft_graph.sync.cursors import (
@@ -25,6 +26,9 @@ from source_microsoft_graph.sync.cursors import (
     SliceProgress,
     StreamCursor,
 )
+
+_DELETIONS_ONLY = "deletions "
+"""Stands before a token whose delta query tells which objects were deleted, and not all that changed in the others."""
 
 _MEMORY_BYTES = 4 * 1024 * 1024
 """Bytes of records that wait in memory; the others wait in a temporary file."""
@@ -54,34 +58,48 @@ class DeltaStream(GraphStream, ABC):
         return stamped(self._changed_records(progress), self.sync)
 
     def _changed_records(self, progress: SliceProgress) -> Iterator[dict[str, Any]]:
-        since, token = progress.since(), ""
-        if since:
-            changes = self._changes(since)
+        position, token = progress.since(), ""
+        if position:
+            tells_all = self.is_tracked and not position.startswith(_DELETIONS_ONLY)
+            changes = self._changes([()], position.removeprefix(_DELETIONS_ONLY))
             try:
                 for record in self._last_versions(changes):
-                    if self.is_tracked or DELETED_AT in record:
+                    if tells_all or DELETED_AT in record:
                         yield record
             except TokenRejected as rejected:
                 self.logger.warning(
                     f"{rejected} {self.name} is read in full; rows deleted meanwhile stay in the table."
                 )
             token = changes.delta_token
-            if token and self.is_tracked:
-                progress.done[since] = token
+            if token and tells_all:
+                progress.done[position] = token
                 return
-        if not token:
-            now = self._changes()
-            yield from PageLoop(self, None).records([now])
-            token = now.delta_token
-        move = CursorMove(since or "", token)
+            token = token and _DELETIONS_ONLY + token
+        move = CursorMove(position or "", token or self._token_for_now())
         listings = (self.listing(self.path(), {}, query, move=move) for query in self.queries())
         yield from PageLoop(self, progress).records(listings)
 
-    def _changes(self, since: str | None = None) -> Listing:
+    def _token_for_now(self) -> str:
+        """What the next sync starts from. A delta query that does not take a property which the list takes would bring
+        records without it, in place of whole ones, so it is then used for deletions alone."""
+        if self.is_tracked:
+            ladder = self.select_ladder()
+            now = self._changes(ladder)
+            deque(PageLoop(self, None).records([now]), maxlen=0)
+            if now.select == ladder[0]:
+                return now.delta_token
+            self.logger.warning(
+                f"{self.name}: the changes come without some properties, so each sync lists all objects."
+            )
+        deletions = self._changes([("id",), ()])
+        deque(PageLoop(self, None).records([deletions]), maxlen=0)
+        return _DELETIONS_ONLY + deletions.delta_token
+
+    def _changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the options it was given for, so `$select` goes with
         the first request alone."""
-        ladder = [()] if since else self.select_ladder() if self.is_tracked else [("id",)]
-        return Listing(f"{self.path()}/delta", {}, ladder, None, {"$deltatoken": since or "latest"}, since=since)
+        query = {"$deltatoken": since or "latest"}
+        return Listing(f"{self.path()}/delta", {}, selects, None, query, since=since, last_version_counts=True)
 
     def read_in_full(self, listing: Listing, response: GraphResponse) -> bool:
         raise TokenRejected(f"{self.name}: Graph no longer accepts the delta token. {response}")
@@ -119,7 +137,7 @@ def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Itera
         try:
             for record in records:
                 last[tuple(record[name] for name in key)] = waiting.tell()
-                waiting.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+                waiting.write(to_line(record) + b"\n")
         except GraphError as error:
             failure = error
         waiting.seek(0)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from abc import ABC
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Set
+from typing import Any, ClassVar
 
+from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.streams.permissions import left_out
-from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.streams.slices import Slice, owners_of
 from source_microsoft_graph.sync.cursors import SliceProgress
 
 _APP, _GROUP = "#microsoft.graph.servicePrincipal", "#microsoft.graph.group"
+_NO_APPS = {_GROUP, "#microsoft.graph.user", "#microsoft.graph.device", "#microsoft.graph.orgContact"}
 
 _GROUPS_PERMISSIONS = (
     "Group.Read.All",
@@ -30,7 +34,7 @@ class Applications(DeltaStream):
 
     path_template = "applications"
     service = Service.DIRECTORY
-    permissions = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    permissions = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All")
     selects = True
 
 
@@ -41,6 +45,7 @@ class ServicePrincipals(DeltaStream):
     service = Service.DIRECTORY
     permissions = Applications.permissions
     selects = True
+    never_empty = True
 
 
 class Groups(DeltaStream):
@@ -59,59 +64,97 @@ class Microsoft365Groups(Groups):
     query = {"$filter": "groupTypes/any(c:c eq 'Unified')"}
 
 
-class GroupsOfApps(ChildStream):
-    """Every group and role of a service principal, which groups do not list as a member: https://learn.microsoft.com/graph/api/serviceprincipal-list-memberof"""
+class AppRelation(ChildStream, ABC):
+    """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 
-    name = "group_member"
     parent_class = ServicePrincipals
-    path_template = "servicePrincipals/{member_id}/memberOf"
-    primary_key = ["id", "member_id"]
+    primary_key = ["id", "app_id"]
     service = Service.DIRECTORY
     permissions = ServicePrincipals.permissions
 
 
-class GroupMember(ChildStream):
+class GroupsOfApps(AppRelation):
+    """Every group and role of a service principal: https://learn.microsoft.com/graph/api/serviceprincipal-list-memberof"""
+
+    name = "group_member"
+    path_template = "servicePrincipals/{app_id}/memberOf"
+
+
+class ObjectsOfApps(AppRelation):
+    """Every object that a service principal owns: https://learn.microsoft.com/graph/api/serviceprincipal-list-ownedobjects"""
+
+    name = "group_owner"
+    path_template = "servicePrincipals/{app_id}/ownedObjects"
+
+
+class GroupRelation(ChildStream, ABC):
+    """Every directory object that a group has a relation to: https://learn.microsoft.com/graph/api/resources/group"""
+
+    parent_class = Groups
+    primary_key = ["id", "group_id"]
+    service = Service.DIRECTORY
+    least_permission = "GroupMember.Read.All"
+    app_relation: ClassVar[type[AppRelation]]
+
+    # Of a group's members and owners v1.0 does not list the service principals, but of a service principal the groups:
+    # https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10
+    # An app that is listed both ways, should Graph come to list them, is one record: the one that the group lists.
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        listed: set[tuple[str, str]] = set()
+        failure: GraphError | None = None
+        try:
+            for record in super().records(stream_slice, progress):
+                if record.get("odata_type") not in _NO_APPS:
+                    listed.add((record["group_id"], record["id"]))
+                yield record
+        except GraphError as error:
+            failure = error
+        try:
+            yield from self._apps(stream_slice, listed)
+        except GraphError as error:
+            # Each slice gets the same error, and the stream fails by one of them.
+            if self.sync.is_first((self.identity, "apps")):
+                failure = failure or error
+        if failure:
+            raise failure
+
+    def _apps(self, stream_slice: Slice, listed: Set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        """The apps that are related to the groups of the slice and were not listed with them."""
+        if left_out(self, self.sync.auth.roles):
+            return
+        apps = self.sync.once(self.app_relation, self._apps_by_group)
+        for (group,) in owners_of(stream_slice):
+            for app in apps.get(group, ()):
+                if (group, app) not in listed:
+                    yield {"odata_type": _APP, "id": app, "group_id": group}
+
+    def _apps_by_group(self) -> Mapping[str, Collection[str]]:
+        """The ids of the apps that have this relation to each group. They are few, and read once a sync."""
+        apps: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        relation = self.app_relation(self.sync)
+        for stream_slice in relation.slices(None):
+            for related in relation.records(stream_slice, None):
+                if related.get("odata_type") == _GROUP:
+                    apps[related["id"]][related["app_id"]] = None
+        return apps
+
+
+class GroupMember(GroupRelation):
     """One row per group and direct member of any type: https://learn.microsoft.com/graph/api/group-list-members"""
 
-    parent_class = Groups
     path_template = "groups/{group_id}/members"
-    primary_key = ["id", "group_id"]
-    service = Service.DIRECTORY
     permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All", "GroupMember.ReadBasic.All")
-    least_permission = "GroupMember.Read.All"
     more_permissions = {"members that are apps": GroupsOfApps.permissions}
-
-    # Of a group's members v1.0 does not list the service principals, but of a service principal the groups:
-    # https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10
-    def slices(self, progress: SliceProgress | None) -> Iterator[Slice]:
-        yield from super().slices(progress)
-        if not left_out(self, self.sync.auth.roles):
-            yield from GroupsOfApps(self.sync).slices(progress)
-
-    # An app that is listed both ways, should Graph come to list them, is one record.
-    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
-        of_groups = "group_id" in stream_slice
-        members = super().records(stream_slice, progress) if of_groups else self._apps(stream_slice)
-        for member in members:
-            is_app = member.get("odata_type") == _APP
-            if not is_app or self.sync.seen_ids(GroupsOfApps).add(f"{member['group_id']} {member['id']}"):
-                yield member
-
-    def _apps(self, stream_slice: Slice) -> Iterator[dict[str, Any]]:
-        for group in GroupsOfApps(self.sync).records(stream_slice, None):
-            if group["odata_type"] == _GROUP:
-                yield {"odata_type": _APP, "id": group["member_id"], "group_id": group["id"]}
+    app_relation = GroupsOfApps
 
 
-class GroupOwner(ChildStream):
+class GroupOwner(GroupRelation):
     """One row per group and owner, a user or an app: https://learn.microsoft.com/graph/api/group-list-owners"""
 
-    parent_class = Groups
     path_template = "groups/{group_id}/owners"
-    primary_key = ["id", "group_id"]
-    service = Service.DIRECTORY
     permissions = _GROUPS_PERMISSIONS
-    least_permission = "GroupMember.Read.All"
+    more_permissions = {"owners that are apps": ObjectsOfApps.permissions}
+    app_relation = ObjectsOfApps
 
 
 class DirectoryRoles(DeltaStream):

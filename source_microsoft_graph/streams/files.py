@@ -71,6 +71,7 @@ class DriveItems(ChildStream):
     # OneDrive takes a time for a token, so the state need not hold a token for each drive.
     changed_since = {"token": "{since}"}
     starts_at_start_date = False
+    last_version_counts = True
 
     # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from source_microsoft_graph.errors import ProtocolBroken
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule
+from source_microsoft_graph.streams.seen_records import SeenRecords
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import CursorMove
 
 _SMALLER = 4
-"""How many times fewer objects are requested after a page was too much for Graph."""
+"""How many times fewer objects are requested after Graph could not serve a page."""
 
 _FRUITLESS_RESTARTS = 3
-"""Restarts in a row that brought no new record before the listing is given up."""
+"""Restarts in a row that brought no new object before the listing is given up."""
+
+_FRUITLESS_PAGES = 1_000
+"""Pages in a row that brought no new object before the listing is given up: its links would lead on for ever."""
+
+_STEPS_IN_A_ROW = 3
+"""Objects in a row that may be stepped over; more of them are no bad objects but an outage."""
 
 
 class Listing:
     """How far a collection was listed, and what may still be tried when Graph refuses to go on.
 
     Page tokens expire, `$select` and `$top` are refused, pages prove too large. Each of these means listing the
-    collection again from its first page, and a record already emitted must not be emitted again. A page link is
+    collection again from its first page, and an object already emitted must not be emitted again. A page link is
     followed as Graph wrote it: https://learn.microsoft.com/graph/paging
     """
 
@@ -36,11 +42,15 @@ class Listing:
         *,
         since: str | None = None,
         move: CursorMove | None = None,
+        last_version_counts: bool = False,
+        takes_skip: bool = False,
     ) -> None:
         """`parents` holds the owner's id for each placeholder of the path. `selects` are the sets of properties to
         request, each smaller than the one before; an empty one requests Graph's default properties. `query` holds the
         other options. `since` is from where on changes are requested. `move` is what happens to the stream's cursor
-        once all listings of the same owner were read to their ends."""
+        once all listings of the same owner were read to their ends. `last_version_counts` says that the caller reduces
+        an object's versions to the last one, so that every version is emitted. `takes_skip` says that Graph takes
+        `$skip`."""
         self.path = path
         self.parents = parents
         self.link: str | None = None
@@ -49,20 +59,35 @@ class Listing:
         self.since = since
         self.move = move
         self.delta_token = ""
+        self.is_empty = True
+        """Whether Graph has listed no object so far."""
         self.child_listings: Callable[[dict[str, Any]], Iterable[Listing]] | None = None
         """Set where a record is no record of the stream but leads to further listings, as a folder does."""
         self.next_listings: Callable[[], Iterable[Listing]] = tuple
         """The listings to read once this one was read to its end."""
         self._selects = list(selects)
-        self._emitted = array("q")
-        self._emitted_before: set[int] = set()
-        self._emitted_at_restart = -1
+        self._last_version_counts = last_version_counts
+        self._takes_skip = takes_skip
+        self._full_page_size = page_size
+        self._seen = SeenRecords()
+        self._was_served = False
+        self._restarts = 0
         self._fruitless_restarts = 0
+        self._seen_at_restart = -1
+        self._fruitless_pages = 0
         self._followed: set[int] = set()
+        self._position = 0
+        self._skip = 0
+        self._stepped: list[int] = []
 
     @property
     def select(self) -> tuple[str, ...]:
         return self._selects[0]
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The OData options of the first page beside its size and properties."""
+        return {**self.query, "$skip": str(self._skip)} if self._skip else self.query
 
     @property
     def may_select_less(self) -> bool:
@@ -79,27 +104,77 @@ class Listing:
         return ", ".join(f"{key.removesuffix('_id')} {value.strip('/')}" for key, value in self.parents.items())
 
     @property
+    def is_begun(self) -> bool:
+        """Whether Graph has served a page of it. Only before that a refusal can say that there is no collection."""
+        return self._was_served
+
+    @property
     def may_shrink(self) -> bool:
-        return self.page_size is not None and self.page_size > 1
+        """Whether the same objects can be requested in another way after Graph could not serve a page."""
+        return self.page_size is not None and (self.page_size > 1 or self._may_step_over)
+
+    @property
+    def _may_step_over(self) -> bool:
+        return self._takes_skip and len(self._stepped) < _STEPS_IN_A_ROW
+
+    # After a page.
+
+    def new_records(self, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The records of a page that this listing has not emitted yet."""
+        before = len(self._seen)
+        for record in records:
+            if self._seen.add(record["id"]) or self._last_version_counts:
+                yield record
+        self._fruitless_pages = self._fruitless_pages + 1 if len(self._seen) == before else 0
+
+    def served(self, objects: int) -> list[int]:
+        """Graph has served a page of so many objects. Gives the positions of objects stepped over before it."""
+        self._was_served, self.is_empty = True, self.is_empty and not objects
+        self._position += objects
+        stepped, self._stepped = self._stepped, []
+        return stepped
 
     def advance(self, link: str) -> None:
-        """Move on to the next page, empty or not. Raises where a link leads to a page that was read before."""
+        """Move on to the next page, empty or not. Raises where the links lead nowhere."""
         if hash(link) in self._followed:
             raise ProtocolBroken("Graph sent a link to a page of the same listing that was read before.")
+        if self._fruitless_pages >= _FRUITLESS_PAGES:
+            raise ProtocolBroken(f"Graph sent links to {_FRUITLESS_PAGES:,} pages without a new object.")
         self._followed.add(hash(link))
         self.link = link
+
+    # After a refusal.
 
     def adapt(self, rule: ErrorRule) -> bool:
         """Prepare to list again from the first page in the way this rule asks for; False if there is none."""
         match rule.action:
             case Action.RESTART if self.link is not None and self._may_restart():
-                pass
-            case Action.SHRINK | Action.CORRUPT if self.page_size is not None and self.page_size > 1:
+                self._start_again()
+            case Action.SHRINK if self.page_size is not None and self.page_size > 1:
                 self.page_size = max(1, self.page_size // _SMALLER)
+                self._start_again(self._skip)
+            case Action.SHRINK if self.page_size == 1 and self._may_step_over:
+                self._step_over()
             case Action.UNPAGE if self.page_size is not None:
                 self.page_size = None
+                self._start_again()
             case _:
                 return False
+        return True
+
+    def _may_restart(self) -> bool:
+        """A token that keeps dying at the same page would restart the listing for ever."""
+        is_fruitless = len(self._seen) == self._seen_at_restart
+        self._fruitless_restarts = self._fruitless_restarts + 1 if is_fruitless else 1
+        self._seen_at_restart = len(self._seen)
+        return self._fruitless_restarts <= _FRUITLESS_RESTARTS
+
+    def restart(self, times: int) -> bool:
+        """List again from the first page after a refusal that says nothing about the collection, so many times in all;
+        False if it was done so often."""
+        self._restarts += 1
+        if self._restarts > times:
+            return False
         self._start_again()
         return True
 
@@ -110,22 +185,15 @@ class Listing:
         self._start_again()
         return tuple(name for name in dropped if name not in kept)
 
-    def unread(self, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The records this listing has not emitted before it started again; of each an eight-byte hash is kept."""
-        for record in records:
-            if "id" not in record:
-                yield record
-            elif (mark := hash(record["id"])) not in self._emitted_before:
-                self._emitted.append(mark)
-                yield record
+    def _step_over(self) -> None:
+        """Go on behind the object that Graph cannot serve, in pages of full size."""
+        position = self._skip + self._position
+        self._stepped.append(position)
+        self.page_size = self._full_page_size
+        self._start_again(position + 1)
 
-    def _may_restart(self) -> bool:
-        """A token that keeps dying at the same page would restart the listing for ever."""
-        self._fruitless_restarts = self._fruitless_restarts + 1 if len(self._emitted) == self._emitted_at_restart else 0
-        self._emitted_at_restart = len(self._emitted)
-        return self._fruitless_restarts < _FRUITLESS_RESTARTS
-
-    def _start_again(self) -> None:
+    def _start_again(self, skip: int = 0) -> None:
         self.link = None
         self._followed.clear()
-        self._emitted_before = set(self._emitted)
+        self._position, self._skip = 0, skip
+        self._seen.start_again()

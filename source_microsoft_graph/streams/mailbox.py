@@ -30,6 +30,8 @@ class MailboxStream(ChildStream, ABC):
     # Only for messages is it documented that $top is the size of a page:
     # https://learn.microsoft.com/graph/api/user-list-messages#optional-query-parameters
     sized_by_preference = True
+    # https://learn.microsoft.com/graph/query-parameters#skip-parameter
+    takes_skip = True
 
     # Outlook takes the form of IDs and of bodies from preferences, on every page:
     # https://learn.microsoft.com/graph/outlook-immutable-id

@@ -20,7 +20,7 @@ _RISKY = ("licensed", "optional")
 def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
     """The URL of a listing's first page; a page link has all of this in Graph's own form. `changes` are the options
     that request what is new, `with_top` says that the page size stands in the URL."""
-    options = {**listing.query, **changes}
+    options = {**listing.options, **changes}
     if with_top and listing.page_size is not None:
         options["$top"] = str(listing.page_size)
     if listing.select:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import requests
 
+from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.listing import Listing
@@ -27,10 +28,16 @@ class ListedStream(Protocol):
     def logger(self) -> logging.Logger: ...
 
     @property
-    def identity(self) -> Hashable: ...
+    def identity(self) -> tuple[type, bool]: ...
 
     @property
     def is_child(self) -> bool: ...
+
+    @property
+    def service(self) -> Service: ...
+
+    @property
+    def never_empty(self) -> bool: ...
 
     @property
     def permissions(self) -> tuple[str, ...]: ...

@@ -6,6 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
+from source_microsoft_graph.errors import ProtocolBroken
+
 _ACRONYM_THEN_WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _WORD_THEN_CAPITAL = re.compile(r"([a-z\d])([A-Z])")
 
@@ -25,12 +29,20 @@ REMOVED = "@removed"
 """What a delta query puts on an object that is there no longer: https://learn.microsoft.com/graph/delta-query-overview"""
 
 
+ambiguous: dict[str, list[str]] = {}
+"""Columns that several of Graph's names would become, with these names in the order in which they were met."""
+
+
 class _Columns(dict[str, str]):
     """Graph's name → the column's, worked out once a name; empty for a name that is no column.
 
     `@odata.type` tells which kind of object a polymorphic list returned. Every other annotation describes the
-    answer rather than the object, and `@microsoft.graph.downloadUrl` carries a token.
+    response rather than the object, and `@microsoft.graph.downloadUrl` carries a token.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, list[str]] = {}
 
     def __missing__(self, name: str) -> str:
         if name == "@odata.type":
@@ -42,15 +54,23 @@ class _Columns(dict[str, str]):
         else:
             column = snake_case(name)
         self[name] = column
+        names = self._names.setdefault(column, [])
+        names.append(name)
+        if column and len(names) > 1:
+            ambiguous[column] = names
         return column
 
 
 _columns = _Columns()
 
 
-def to_record(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them."""
-    columns = {}
+def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them.
+
+    `parents` are the owner's ids, whose columns always hold these. Where two names would become one column, the later
+    one keeps its own name; `id` and the columns of `parents` are never replaced.
+    """
+    record: dict[str, Any] = {}
     for name, value in entity.items():
         column = _columns[name]
         if column:
@@ -60,9 +80,59 @@ def to_record(entity: Mapping[str, Any]) -> dict[str, Any]:
                 value = to_record(value)
             elif kind is list:
                 value = _items(value)
-            columns[column] = value
-    return columns
+            record[column] = value
+    if ambiguous and not ambiguous.keys().isdisjoint(record):
+        _keep_apart(record, entity)
+    if parents:
+        _put_parents(record, entity, parents)
+    return record
 
 
 def _items(values: list[Any]) -> list[Any]:
     return [to_record(item) if type(item) is dict else _items(item) if type(item) is list else item for item in values]
+
+
+def _keep_apart(record: dict[str, Any], entity: Mapping[str, Any]) -> None:
+    """Give each column the value of the name that comes first, `id` before all, and the others their own names."""
+    taken: dict[str, str] = {"id": "id"} if "id" in entity else {}
+    for name, value in entity.items():
+        column = _columns[name]
+        if column in ambiguous and taken.setdefault(column, name) != name:
+            record[name] = _plain(value)
+    for column, name in taken.items():
+        record[column] = _plain(entity[name])
+
+
+def _put_parents(record: dict[str, Any], entity: Mapping[str, Any], parents: Mapping[str, str]) -> None:
+    """A property of the same column keeps its own name, unless it says the same or nothing."""
+    for column, identifier in parents.items():
+        if record.get(column) not in (None, identifier):
+            name = next(name for name in entity if _columns[name] == column)
+            record[name if name != column else f"{column}_of_graph"] = record[column]
+    record.update(parents)
+
+
+def _plain(value: Any) -> Any:
+    return to_record(value) if type(value) is dict else _items(value) if type(value) is list else value
+
+
+def to_line(record: Mapping[str, Any]) -> bytes:
+    """The record as JSON. An integer beyond 64 bits becomes a text with all its digits. Raises `ProtocolBroken` for a
+    record that is nested too deeply to be written."""
+    try:
+        return orjson.dumps(record)
+    except TypeError:
+        pass
+    try:
+        return orjson.dumps(_printable(record))
+    except (TypeError, RecursionError):
+        raise ProtocolBroken(f"Graph sent an object that is nested too deeply: {record.get('id')}.") from None
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _printable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    is_huge = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return str(value) if is_huge else value

@@ -11,6 +11,9 @@ from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.permissions import in_words, is_permitted
 from source_microsoft_graph.streams.protocol import ListedStream
 
+_RESTARTS = {400: 2, 403: 1, 404: 1}
+"""How often a listing begins again because a page link was refused with this status."""
+
 
 def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse) -> bool:
     """Whether the listing can be read in another way, as it then will be: without a filter, with fewer properties, in
@@ -19,6 +22,8 @@ def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse
         return False
     if _may_mean_the_filter(stream, listing, refusal):
         return stream.read_in_full(listing, refusal.response)
+    if _may_mean_the_link(listing, refusal):
+        return listing.restart(_RESTARTS[refusal.response.status_code])
     if not _may_mean_the_properties(stream, listing, refusal):
         return listing.adapt(refusal.rule)
     dropped = listing.select_less()
@@ -39,6 +44,12 @@ def _may_mean_the_filter(stream: ListedStream, listing: Listing, refusal: PageRe
     return refusal.rule.action is Action.RESTART or is_refused
 
 
+def _may_mean_the_link(listing: Listing, refusal: PageResponse) -> bool:
+    """A page link that is refused says nothing about the collection, of which Graph has served a page."""
+    is_about_the_link = refusal.rule.action in (Action.SKIP, Action.DENY) or refusal.rule is UNKNOWN
+    return bool(listing.link) and is_about_the_link and refusal.response.status_code in _RESTARTS
+
+
 def _may_mean_the_properties(stream: ListedStream, listing: Listing, refusal: PageResponse) -> bool:
     """A refused property is answered by 400, 403, 404 or 501, and so are other faults."""
     is_suspect = listing.may_select_less and not refusal.rule.precise
@@ -50,17 +61,22 @@ def handle_refusal(stream: ListedStream, listing: Listing, refusal: PageResponse
     stream or the sync."""
     sync, response, rule = stream.sync, refusal.response, refusal.rule
     action, words = _action_for(stream, rule), f"{_advice(stream, response, rule)} {response}"
-    if refusal.lasting or action is Action.RESTART:
+    if refusal.lasting or action in (Action.RESTART, Action.RETRY, Action.SHRINK):
         sync.object_failed(stream.identity)
         return GraphUnavailable(f"{described(stream, listing)}: {refusal.lasting or words}")
+    if listing.is_begun and action is not Action.RENEW:
+        # What was read of it is no whole collection, whatever is wrong by now.
+        sync.object_failed(stream.identity)
+        return GraphUnavailable(f"{described(stream, listing)}: a later page was refused. {words}")
     if not stream.is_child:
         if action is Action.RENEW:
             raise sync.client.fail(SignInRefused(words))
         raise StreamRefused(f"{stream.name}: {words}")
     if action is Action.RENEW and sync.client.accepts_token():
         action = Action.SKIP
-    if action in (Action.SKIP, Action.CORRUPT):
-        sync.skipped.add(stream.name, listing.owner_name, rule, response)
+    if action is Action.SKIP:
+        sync.tally(stream.name, stream.identity).skipped(absent=rule.absent)
+        sync.skipped.add(stream.name, listing.owner_name, rule.help_for(stream.service), response)
         return None
     if action is Action.UNPAGE or rule is UNKNOWN:
         sync.object_failed(stream.identity)
@@ -79,7 +95,7 @@ def _action_for(stream: ListedStream, rule: ErrorRule) -> Action:
 
 def _advice(stream: ListedStream, response: GraphResponse, rule: ErrorRule) -> str:
     if response.status_code != 403 or is_permitted(stream):
-        return str(rule.help)
+        return str(rule.help_for(stream.service))
     return stream.sync.auth.credentials.grant(in_words(stream))
 
 

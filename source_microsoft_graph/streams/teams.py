@@ -43,15 +43,7 @@ class TeamMember(ChildStream):
     path_template = "teams/{team_id}/members"
     primary_key = ["id", "team_id"]
     service = Service.TEAMS
-    permissions = (
-        "Group.Read.All",
-        "TeamMember.Read.All",
-        "TeamMember.ReadWrite.All",
-        "Group.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-    )
-    least_permission = "TeamMember.Read.All"
+    permissions = ("TeamMember.Read.All", "TeamMember.ReadWrite.All")
 
 
 class Chats(ChildStream):

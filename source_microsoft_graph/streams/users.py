@@ -15,8 +15,9 @@ from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.records import camel_case
+from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.sync.context import Owner
-from source_microsoft_graph.sync.cursors import digest
+from source_microsoft_graph.sync.cursors import SliceProgress, digest
 
 _NAMED_AT_ONCE = 10
 """Users requested by name in one listing: with them and $select the URL stays below 2,048 characters."""
@@ -40,6 +41,7 @@ class Users(DeltaStream):
         "User.ReadBasic.All",
     )
     selects = True
+    never_empty = True
 
     # The configuration says which users are read. Graph takes the filter, and up to fifteen values in one `in`:
     # https://learn.microsoft.com/graph/api/user-list#optional-query-parameters
@@ -135,15 +137,32 @@ class Accounts(Users):
     def select_ladder(self) -> list[tuple[str, ...]]:
         return super().select_ladder()[:1] if self._are_some else super().select_ladder()
 
-    def is_wanted(self, user: Mapping[str, Any]) -> bool:
-        config = self.sync.config
-        # User.ReadBasic.All shows neither property. Old accounts have no userType, and are members.
-        if self._are_some and user.get("account_enabled") is None:
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        users = super().records(stream_slice, progress)
+        return self._some_of(users) if self._are_some else users
+
+    # User.ReadBasic.All shows neither property of anybody; of one odd user, Graph may show none either.
+    def _some_of(self, users: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        config, odd, are_told_apart = self.sync.config, [], False
+        for user in users:
+            kind, is_enabled = user.get("user_type"), user.get("account_enabled")
+            are_told_apart = are_told_apart or kind is not None or is_enabled is not None
+            if kind == "Guest" and not config.include_guests:
+                continue
+            if is_enabled is None:
+                odd.append(user)
+            elif is_enabled or config.include_disabled_accounts:
+                yield user
+        if odd and not are_told_apart:
             grant = self.sync.auth.credentials.grant(self.permissions[0])
             raise StreamRefused(f"Graph does not tell guests and disabled accounts apart. {grant}")
-        if not config.include_guests and user["user_type"] == "Guest":
-            return False
-        return (config.include_disabled_accounts or user["account_enabled"]) and super().is_wanted(user)
+        if odd:
+            self.sync.warn_once(
+                "odd accounts",
+                f"Graph does not tell of {len(odd):,} users whether they are guests or disabled, so they are read: "
+                f"{', '.join(user['id'] for user in odd[:20])}.",
+            )
+        yield from odd
 
 
 def _names(user: Mapping[str, Any]) -> frozenset[str]:

@@ -46,9 +46,12 @@ class WindowStream(GraphStream, ABC):
                 after = position = until
 
     def _start(self, position: str | None) -> datetime | None:
+        """From when on to read. Where that is before all that Entra keeps, it is the beginning: Graph refuses a filter
+        for a time that far back."""
+        start: datetime | None = self.sync.config.start_date
         if position:
-            return datetime.fromisoformat(position) - self.sync.config.lookback_window
-        return self.sync.config.start_date
+            start = datetime.fromisoformat(position) - self.sync.config.lookback_window
+        return start if start and start > self.sync.started_at - _AGES[0] else None
 
     def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
         if not stream_slice:

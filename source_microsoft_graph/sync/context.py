@@ -7,6 +7,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
 
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
@@ -16,13 +17,20 @@ from source_microsoft_graph.graph.client import GraphClient
 from source_microsoft_graph.graph.rate_limits import RateLimiter
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.sync.ids import SeenIds, SharedIds
+from source_microsoft_graph.sync.repairs import Repairs
 from source_microsoft_graph.sync.skips import NAMED_OBJECTS, Skipped
+from source_microsoft_graph.sync.tally import OwnerTally
+
+T = TypeVar("T")
 
 Owner = tuple[str, ...]
 """Whose collection is listed: the ids that stand for the placeholders of a path, in their order."""
 
 _OVERLAP = timedelta(minutes=5)
 """How long before the start of this sync the next one begins: Graph shows some changes a little late."""
+
+_CLOCK_DIFFERENCE = timedelta(minutes=2)
+"""How far Graph's clock and this machine's may be apart without a warning."""
 
 _FAILURES_IN_A_ROW = 2 * MAX_BATCH
 """Objects of one stream that may fail lastingly one after another before the stream itself is given up. The objects of
@@ -40,6 +48,7 @@ class Sync:
         self.auth = GraphAuth(config.credentials, config.authority, config.scope, self.clock)
         self.client = GraphClient(config.cloud.graph_host, self.auth, self.limiter, self.clock, config.num_workers)
         self.skipped = Skipped(logger)
+        self.repairs = Repairs(logger)
         self.selected: frozenset[type] = frozenset()
         """The classes of the streams that the catalog selects."""
         self._started_at = datetime.now(UTC)
@@ -48,13 +57,19 @@ class Sync:
         self._given_up: set[Hashable] = set()
         self._failures: Counter[Hashable] = Counter()
         self._seen_ids: defaultdict[Hashable, SeenIds] = defaultdict(SeenIds)
+        self._made: dict[Hashable, SharedIds[Any]] = {}
         self._batch_sizes: dict[Hashable, BatchSize] = {}
+        self._tallies: dict[tuple[str, tuple[type, bool]], OwnerTally] = {}
         self._shared_ids: dict[Hashable, SharedIds[Owner]] = {}
 
     @property
     def started_at(self) -> datetime:
-        """When this sync began, by Graph's clock once Graph has answered, in whole seconds."""
-        return (self.client.date or self._started_at).astimezone(UTC).replace(microsecond=0)
+        """When this sync began, in whole seconds, by this machine's clock or by Graph's once Graph has answered: the
+        earlier of the two. What changes after a time in the future would never be requested."""
+        here, graph = self._started_at, self.client.date or self._started_at
+        if abs(here - graph) > _CLOCK_DIFFERENCE:
+            self.warn_once("clocks", f"The clocks differ: it is {as_text(here)} here and {as_text(graph)} for Graph.")
+        return min(here, graph).astimezone(UTC).replace(microsecond=0)
 
     @property
     def resume_from(self) -> str:
@@ -75,6 +90,13 @@ class Sync:
         with self._lock:
             return self._shared_ids.setdefault(key, SharedIds(listing))
 
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made under this key. The first thread that asks makes it, and the others wait; if that fails, each
+        of them gets the same error."""
+        with self._lock:
+            made = self._made.setdefault(key, SharedIds(lambda: (make(),)))
+        return cast(T, next(iter(made)))
+
     def batch_size(self, key: Hashable, most: int) -> BatchSize:
         """How many pages are requested in one batch under this key: `most` at first."""
         with self._lock:
@@ -84,6 +106,30 @@ class Sync:
         """The ids seen under this key."""
         with self._lock:
             return self._seen_ids[key]
+
+    def warn_once(self, key: Hashable, warning: str) -> None:
+        """Warn of something that concerns a whole stream."""
+        if self.is_first(key):
+            self.logger.warning(warning)
+
+    def is_first(self, key: Hashable) -> bool:
+        """Whether nobody has asked this of the key before."""
+        with self._lock:
+            self._warned[key] += 1
+            return self._warned[key] == 1
+
+    def tally(self, stream: str, identity: tuple[type, bool]) -> OwnerTally:
+        """What the owners of one listing of a stream came to."""
+        with self._lock:
+            return self._tallies.setdefault((stream, identity), OwnerTally())
+
+    def refused_owners(self, stream: str, *, keys_only: bool) -> int:
+        """The owners that were refused in the listings of this stream, where no owner could be read."""
+        with self._lock:
+            tallies = [
+                tally for (name, (_, of_keys)), tally in self._tallies.items() if (name, of_keys) == (stream, keys_only)
+            ]
+        return max((tally.all_refused for tally in tallies), default=0)
 
     def give_up(self, key: Hashable) -> bool:
         """Request nothing more under this key. False if that was decided before, so that its error was reported."""
@@ -112,6 +158,7 @@ class Sync:
         for seen_ids in self._seen_ids.values():
             seen_ids.close(ended)
         self.skipped.summarise()
+        self.repairs.summarise()
 
 
 def as_text(time: datetime) -> str:

@@ -7,7 +7,6 @@ import threading
 from collections import defaultdict
 
 from source_microsoft_graph.errors import Help
-from source_microsoft_graph.graph.catalogue import ErrorRule
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.logs import with_fields
 
@@ -28,17 +27,17 @@ class Skipped:
         self._lock = threading.Lock()
         self._objects: dict[tuple[str, Help], set[str]] = defaultdict(set)
 
-    def add(self, stream: str, identifier: str, rule: ErrorRule, response: GraphResponse) -> None:
+    def add(self, stream: str, identifier: str, reason: Help, response: GraphResponse | str) -> None:
         """Count the object, and name it unless it was named or many of its kind were."""
         with self._lock:
-            objects = self._objects[stream, rule.help]
+            objects = self._objects[stream, reason]
             is_new = identifier not in objects
             objects.add(identifier)
             count = len(objects)
         if is_new and count <= NAMED_OBJECTS:
             more = "" if count < NAMED_OBJECTS else " Further ones are only counted."
-            text = f"{stream}: skipped {identifier}. {rule.help.meaning} {response}{more}"
-            self._warn(text, stream, rule.help, count)
+            text = f"{stream}: skipped {identifier}. {reason.meaning} {response}{more}"
+            self._warn(text, stream, reason, count)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Objects skipped by stream and reason."""
