@@ -16,6 +16,7 @@ LAYERS = (
     "version",
     "errors",
     "retries",
+    "transport",
     "auth",
     "config",
     "graph",
