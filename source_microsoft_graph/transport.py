@@ -200,9 +200,12 @@ class _BoundedConnection(HTTPConnection):
         if timeout:
             self.timeout = max(_SHORTEST_CONNECT, timeout / self._addresses())
         try:
-            return super()._new_conn()
+            sock = super()._new_conn()
         finally:
             self.timeout = timeout
+        # The TLS handshake that follows is no address's share.
+        sock.settimeout(timeout)
+        return sock
 
     def _addresses(self) -> int:
         try:

@@ -6,45 +6,30 @@ import gzip
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
 
 from source_microsoft_graph.transport import BoundedAdapter, Bounds, ResponseOutOfBounds, body, chunks
+from unit_tests.hosts import (
+    Answer,
+    a_host,
+    a_response,
+    continued,
+    dripped,
+    dripped_status,
+    endless,
+    endless_in_chunks,
+    silent,
+)
 
 AMPLE = Bounds(seconds=60, received=2**20, unpacked=2**20)
 SHORT = Bounds(seconds=0.3, received=2**40, unpacked=2**40)
 """For a host that sends for ever: whatever the speed of this machine, only the deadline can end its response."""
 
 MEGABYTE = 2**20
-Answer = Iterator[bytes]
-"""What a host sends, piece by piece."""
-
-
-@contextmanager
-def a_host(answer: Callable[[threading.Event], Answer]) -> Iterator[str]:
-    """The URL of a host that sends this on each connection, as long as the other side reads."""
-    over = threading.Event()
-
-    def serve() -> None:
-        while not over.is_set():
-            connection, _ = listener.accept()
-            with connection, suppress(OSError):
-                if connection.recv(65536):
-                    for piece in answer(over):
-                        connection.sendall(piece)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            over.set()
-            socket.create_connection(listener.getsockname()).close()
-            thread.join()
 
 
 def a_session(bounds: Bounds) -> requests.Session:
@@ -54,49 +39,8 @@ def a_session(bounds: Bounds) -> requests.Session:
     return session
 
 
-def a_response(content: bytes, *headers: str, length: bool = True) -> bytes:
-    lines = ["HTTP/1.1 200 OK", *headers, f"Content-Length: {len(content)}" if length else "Connection: close", "", ""]
-    return "\r\n".join(lines).encode() + content
-
-
-def dripped(over: threading.Event) -> Answer:
-    """A body that never gets anywhere, and is never silent for long."""
-    yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    while not over.wait(0.01):
-        yield b"x"
-
-
-def dripped_status(over: threading.Event) -> Answer:
-    yield b"HTTP/1.1 200 "
-    while not over.wait(0.01):
-        yield b"O"
-
-
-def silent(over: threading.Event) -> Answer:
-    over.wait()
-    yield b""
-
-
-def continued(over: threading.Event) -> Answer:
-    """http.client skips such responses, however many come."""
-    while not over.is_set():
-        yield b"HTTP/1.1 100 Continue\r\n\r\n" * 100
-
-
-def endless(over: threading.Event) -> Answer:
-    yield b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-    while not over.is_set():
-        yield b"x" * 65536
-
-
-def endless_in_chunks(over: threading.Event) -> Answer:
-    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    while not over.is_set():
-        yield b"10000\r\n" + b"x" * 65536 + b"\r\n"
-
-
 @pytest.mark.parametrize("answer", [dripped, dripped_status, silent, continued, endless, endless_in_chunks])
-def test_a_response_has_a_deadline_in_all(answer: Callable[[threading.Event], Answer]) -> None:
+def test_a_response_has_a_deadline_in_all(answer: Answer) -> None:
     """Bytes that keep coming do not put it off."""
     with (
         a_host(answer) as url,
@@ -107,7 +51,7 @@ def test_a_response_has_a_deadline_in_all(answer: Callable[[threading.Event], An
 
 
 @pytest.mark.parametrize("answer", [continued, endless, endless_in_chunks])
-def test_a_response_has_a_number_of_bytes(answer: Callable[[threading.Event], Answer]) -> None:
+def test_a_response_has_a_number_of_bytes(answer: Answer) -> None:
     """A fast host is stopped long before the deadline."""
     with (
         a_host(answer) as url,
@@ -149,7 +93,7 @@ Packer = Callable[[bytes], bytes]
 Reader = Callable[[requests.Session, str], bytes]
 
 
-def sent(encoding: str, content: bytes) -> Callable[[threading.Event], Answer]:
+def sent(encoding: str, content: bytes) -> Answer:
     headers = [f"Content-Encoding: {encoding}"] if encoding else []
     return lambda over: iter((a_response(content, *headers),))
 
@@ -280,3 +224,20 @@ def test_the_addresses_of_a_host_share_its_timeout(monkeypatch: pytest.MonkeyPat
     with a_session(AMPLE) as session, pytest.raises(requests.ConnectTimeout):
         session.get("http://firewalled.example/", timeout=(10, 60))
     assert waits == [1.25] * 8
+
+
+def test_a_share_ends_with_the_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TLS handshake has the whole timeout again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, a_session(AMPLE) as session:
+        host, port = listener.getsockname()
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 8)
+        url = f"http://{host}:{port}/"
+        adapter = session.get_adapter(url)
+        assert isinstance(adapter, BoundedAdapter)
+        pool = adapter.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
+        connection: Any = pool.ConnectionCls(host, port, timeout=10)
+
+        connection.connect()
+        assert connection.sock.gettimeout() == 10
+        connection.close()
