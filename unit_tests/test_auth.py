@@ -680,7 +680,7 @@ def test_a_check_waits_for_no_long_retry_after(graph: FakeGraph, clock: Clock) -
     """What Entra asks for is told instead."""
     graph.signs_in({"status_code": 429, "headers": {"Retry-After": "30"}})
 
-    with pytest.raises(GraphUnreachable, match="asks to wait 30 seconds .* waits 6 at most"):
+    with pytest.raises(GraphUnreachable, match=r"asks to wait 30 seconds .* waits 6 at most"):
         an_auth(Config.parse(CONFIG), SyncClock(IMPATIENT)).token()
 
     assert clock.slept == []

@@ -7,6 +7,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -238,6 +239,6 @@ def test_a_share_ends_with_the_connecting(monkeypatch: pytest.MonkeyPatch) -> No
         pool = adapter.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
         connection: Any = pool.ConnectionCls(host, port, timeout=10)
 
-        connection.connect()
-        assert connection.sock.gettimeout() == 10
-        connection.close()
+        with closing(connection):
+            connection.connect()
+            assert connection.sock.gettimeout() == 10

@@ -92,6 +92,7 @@ class GraphClient:
         self._auth = auth
         self._limiter = limiter
         self._clock = clock
+        self._timeout = (TIMEOUT[0], min(TIMEOUT[1], clock.patience.silence))
         self._slots = threading.BoundedSemaphore(concurrency)
         self._last_response_at = float("-inf")
         self.date: datetime | None = None
@@ -191,7 +192,7 @@ class GraphClient:
             raise self.fail(failure) from None
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
-            response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **self._settings)
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._settings)
             content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as error:
             return prepared, GraphResponse.none(prepared, error)
@@ -227,11 +228,13 @@ class GraphClient:
             case Action.RETRY | Action.SHRINK | Action.CORRUPT as action:
                 pending.failures += 1
                 may_shrink = request.shrinkable and action is not Action.RETRY
-                if pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
-                    pending.ready_at = now + backoff(pending.failures)
+                wait = backoff(pending.failures)
+                may_repeat = pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS)
+                if may_repeat and self._clock.patience.allows(wait, now - pending.started):
+                    pending.ready_at = now + wait
                     return None
                 if not may_shrink and action is not Action.CORRUPT:
-                    lasting = self._lasting_failure(response, pending.started)
+                    lasting = self._lasting_failure(response, pending)
         return PageResponse(request, response, rule, lasting)
 
     def _renew_token(self, refused: requests.PreparedRequest, refusal: GraphResponse) -> None:
@@ -240,11 +243,12 @@ class GraphClient:
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
 
-    def _lasting_failure(self, response: GraphResponse, started: float) -> GraphUnavailable:
+    def _lasting_failure(self, response: GraphResponse, pending: PendingRequest) -> GraphUnavailable:
         """The connection failed if no worker got any response all the while; else it is this page alone."""
-        if self._last_response_at < started:
-            raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
-        return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {response}")
+        times = f"{pending.failures} times" if pending.failures > 1 else "once"
+        if self._last_response_at < pending.started:
+            raise self.fail(GraphUnreachable(f"{self._host} did not answer {times}. {response}"))
+        return GraphUnavailable(f"Graph failed {times}. {response}")
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""
