@@ -17,22 +17,31 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph.check.report import wrapped
 from source_microsoft_graph.config.configuration import SPEC, Config, trimmed
+from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.logs import use_log_formatter
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
 
 class _Entrypoint(AirbyteEntrypoint):
-    """The CDK's, with two differences: a bad configuration is refused by the name of its field in `check` too, and
-    records are printed in chunks."""
+    """The CDK's, with three differences: a bad configuration is refused by the name of its field in `check` too, what
+    ends a check is told once, and records are printed in chunks."""
 
     def __init__(self, source: SourceMicrosoftGraph) -> None:
         super().__init__(source)
         self._source = source
+        self.exit_code = 0
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
         Config.parse(config)
+
+    def check(self, source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> Iterable[AirbyteMessage]:
+        # The CDK yields the error as a TRACE before it raises it. Raised on, it would be logged and traced once more.
+        try:
+            yield from super().check(source_spec, config)
+        except GraphError:
+            self.exit_code = 1
 
     def read(
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
@@ -71,7 +80,7 @@ def launch(args: list[str]) -> int:
         for message in entrypoint.run(parsed):
             # One write for a line and its end: a log of another thread could come between two.
             PRINT_BUFFER.write(f"{message}\n")
-    return 0
+    return entrypoint.exit_code
 
 
 def show_check(config_file: str) -> int:

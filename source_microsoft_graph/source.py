@@ -25,6 +25,7 @@ from source_microsoft_graph.config.configuration import Config, trimmed
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.read.reader import ChunkReader
+from source_microsoft_graph.retries import IMPATIENT
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync.context import Sync
@@ -135,7 +136,7 @@ def _resumed(stream: GraphStream, state: AirbyteStateBlob | None) -> StreamCurso
 
 def preflight(config: Config, logger: logging.Logger) -> Report:
     """Whether each stream can be read."""
-    sync = Sync(config, logger)
+    sync = Sync(config, logger, IMPATIENT)
     try:
         found = Preflight(sync, _all_streams(sync))
         return Report(found.verdicts(), found.roles, config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -75,11 +76,17 @@ def throttled(seconds: str | None = None) -> Answer:
     return an_error(429, "TooManyRequests", headers={"Retry-After": seconds} if seconds else {})
 
 
-def a_token(roles: Sequence[str], serial: int = 1) -> str:
-    def part(claims: Mapping[str, Any]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+def a_jwt(claims: Any) -> str:
+    """A token with any claims, whatever their form."""
 
-    return f"{part({'alg': 'none'})}.{part({'roles': list(roles), 'serial': serial})}.signature"
+    def part(content: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part(claims)}.signature"
+
+
+def a_token(roles: Sequence[str], serial: int = 1) -> str:
+    return a_jwt({"roles": list(roles), "serial": serial})
 
 
 def an_auth(config: Config, clock: SyncClock | None = None) -> GraphAuth:
@@ -134,6 +141,10 @@ class FakeGraph:
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
+
+    def never_answers(self, silence: Exception) -> None:
+        """Let every request to Graph fail with this error."""
+        self._mocker.register_uri(requests_mock.ANY, re.compile(re.escape(GRAPH)), exc=silence)
 
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""

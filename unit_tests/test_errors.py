@@ -303,6 +303,8 @@ class Noon(datetime):
         pytest.param({"Retry_After": "soon"}, None, id="garbage"),
         pytest.param({"Retry_After": "30 seconds"}, None, id="a unit"),
         pytest.param({"Retry_After": "Mon, 99 Foo 2024"}, None, id="no such date"),
+        pytest.param({"Retry_After": "inf"}, None, id="infinite"),
+        pytest.param({"Retry_After": "nan"}, None, id="no number"),
         pytest.param({"Retry_After": ""}, None, id="empty"),
         pytest.param({}, None, id="missing"),
         pytest.param({"Retry_After": "5", "RateLimit_Reset": "40"}, 40.0, id="longer reset"),

@@ -17,6 +17,7 @@ LAYERS = (
     "logs",
     "errors",
     "retries",
+    "transport",
     "auth",
     "config",
     "graph",

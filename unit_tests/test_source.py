@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import requests
+import requests_mock
 from airbyte_cdk.models import ConnectorSpecification, FailureType, Status, SyncMode
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
@@ -15,9 +17,23 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config.configuration import SPEC
+from source_microsoft_graph.errors import GraphUnreachable
 from source_microsoft_graph.run import run
 from source_microsoft_graph.streams import STREAMS
-from unit_tests.graph_api import CONFIG, ONE_OF_EACH, Answer, FakeGraph, a_catalog, an_error, errors, read
+from unit_tests.conftest import Clock
+from unit_tests.graph_api import (
+    CONFIG,
+    ONE_OF_EACH,
+    Answer,
+    FakeGraph,
+    a_catalog,
+    a_jwt,
+    an_error,
+    errors,
+    read,
+    rows,
+    warnings,
+)
 
 NO_SEGMENT = "Resource not found for the segment 'auditLogs'."
 
@@ -114,6 +130,68 @@ def test_a_token_that_tells_nothing_may_still_read(graph: FakeGraph) -> None:
     graph.holds_one_of_each()
 
     assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+
+
+ODD_ROLES = [
+    pytest.param({"roles": None}, id="null"),
+    pytest.param({"roles": "Directory.Read.All"}, id="a text"),
+    pytest.param({"roles": ["User.Read.All", None]}, id="a null in the list"),
+    pytest.param({"roles": ["User.Read.All", {"and": "more"}]}, id="an object in the list"),
+    pytest.param(["User.Read.All"], id="no claims"),
+]
+"""Tokens that do not tell which permissions they carry."""
+
+
+@pytest.mark.parametrize("claims", ODD_ROLES)
+def test_where_the_token_does_not_tell_graph_is_asked(graph: FakeGraph, claims: Any) -> None:
+    """No permission is missing but the one that Graph misses."""
+    graph.signs_in({"json": {"access_token": a_jwt(claims), "expires_in": 3600, "token_type": "Bearer"}})
+    graph.holds_one_of_each()
+    graph.answers("applications", an_error(403, "Authorization_RequestDenied", "Insufficient privileges."))
+
+    status, message = check()
+    output = read("applications", fails=True)
+
+    assert status == Status.SUCCEEDED
+    assert str(message).startswith("21 of 22 streams can be read. Permission missing: applications: Application.Read.")
+    assert "Insufficient privileges." in str(message)
+    assert "Grant the application permission Application.Read.All" in errors(output)["applications"]
+    assert "Insufficient privileges." in errors(output)["applications"]
+
+
+@pytest.mark.parametrize("claims", ODD_ROLES)
+def test_where_the_token_does_not_tell_nothing_is_left_out(graph: FakeGraph, claims: Any) -> None:
+    """Records that take a further permission are requested, and arrive if Graph grants them."""
+    graph.signs_in({"json": {"access_token": a_jwt(claims), "expires_in": 3600, "token_type": "Bearer"}})
+    graph.lists("groups", [{"id": "g"}])
+    graph.lists("groups/g/members", [{"id": "m"}])
+    graph.lists("servicePrincipals", [{"id": "app"}])
+    group = {"@odata.type": "#microsoft.graph.group", "id": "g"}
+    graph.lists("servicePrincipals/app/memberOf", [group])
+
+    output = read("group_member")
+
+    assert {row["id"] for row in rows(output)} == {"m", "app"}
+    assert warnings(output) == []
+
+
+@pytest.mark.parametrize(
+    "silence", [requests.ConnectionError("Refused"), requests.ReadTimeout("Read timed out.")], ids=type
+)
+@pytest.mark.parametrize("host", ["login", "graph"])
+def test_a_check_does_not_wait_long_for_a_silent_host(clock: Clock, silence: Exception, host: str) -> None:
+    """No attempt begins after six seconds, and none waits longer than twenty."""
+    with requests_mock.Mocker() as wire:
+        graph = FakeGraph(wire)
+        graph.never_answers(silence)
+        if host == "login":
+            graph.signs_in({"exc": silence})
+
+        with pytest.raises(GraphUnreachable, match=str(silence)):
+            check()
+
+    assert clock.slept == [1.0, 2.0]
+    assert {request.timeout for request in wire.request_history} == {(10, 20)}
 
 
 @pytest.mark.parametrize("empty", ["users", "groups", "users/u/chats"])

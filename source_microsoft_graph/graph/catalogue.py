@@ -279,6 +279,7 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     # A page that takes too long is answered by silence, too.
     ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeout"),
     ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeoutError"),
+    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ResponseOutOfBounds"),
     ErrorRule(0, Action.RETRY, _NO_ANSWER),
 )
 

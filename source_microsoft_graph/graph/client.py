@@ -20,8 +20,6 @@ from urllib.parse import urlsplit
 
 import requests
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
-from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
-from urllib3.exceptions import HTTPError
 
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
@@ -39,12 +37,19 @@ from source_microsoft_graph.retries import (
     retry_after,
     throttled_wait,
 )
+from source_microsoft_graph.transport import BoundedAdapter, Bounds, body
 from source_microsoft_graph.version import VERSION
 
 _logger = logging.getLogger("airbyte")
 
 TIMEOUT = (10, 120)
 """Seconds to connect, and seconds of silence while reading, before a request counts as failed."""
+
+_IN_ALL = 600
+"""Seconds from sending a request to the last byte of its response, before it counts as failed."""
+
+_LARGEST = 256 * 1024 * 1024
+"""Bytes of a response, received or unpacked, before it counts as failed."""
 
 _API_VERSION = "/v1.0"
 _ATTEMPTS_BEFORE_SHRINKING = 3
@@ -113,6 +118,7 @@ class GraphClient:
         self._auth = auth
         self._limiter = limiter
         self._clock = clock
+        self._timeout = (TIMEOUT[0], min(TIMEOUT[1], clock.patience.silence))
         self._slots = threading.BoundedSemaphore(concurrency)
         self._last_response_at = float("-inf")
         self.date: datetime | None = None
@@ -130,7 +136,11 @@ class GraphClient:
         self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
         self._session.mount(
             "https://",
-            TcpKeepaliveHTTPAdapter(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE),
+            BoundedAdapter(
+                Bounds(min(_IN_ALL, clock.patience.response), _LARGEST, _LARGEST),
+                pool_connections=MAX_CONNECTION_POOL_SIZE,
+                pool_maxsize=MAX_CONNECTION_POOL_SIZE,
+            ),
         )
 
     def get(self, request: PageRequest) -> PageResponse:
@@ -206,8 +216,8 @@ class GraphClient:
         if len(urls) == 1:
             sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]))
             return sent, len(response.content), deque([response])
-        body = batch_body([_relative(url) for url in urls], headers)
-        sent, response = self._exchange(requests.Request("POST", self._batch_url, json=body))
+        envelope = batch_body([_relative(url) for url in urls], headers)
+        sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
         received = sub_responses(response, urls)
         is_refused = 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST
         if received is None or is_refused:
@@ -228,9 +238,9 @@ class GraphClient:
             raise self.fail(failure) from None
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
-            response = self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **self._settings)
-            content = response.raw.read(decode_content=True)
-        except (requests.RequestException, HTTPError) as error:
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._settings)
+            content = body(response, _LARGEST)
+        except requests.RequestException as error:
             return prepared, GraphResponse.none(prepared, error)
         self._last_response_at = self._clock.now()
         self.date = self.date or _date(response)
@@ -257,11 +267,13 @@ class GraphClient:
             case Action.RETRY | Action.SHRINK as action:
                 pending.failures += 1
                 may_shrink = request.shrinkable and action is Action.SHRINK
-                if pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS):
-                    pending.ready_at = now + backoff(pending.failures)
+                wait = backoff(pending.failures)
+                may_repeat = pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS)
+                if may_repeat and self._clock.patience.allows(wait, now - pending.started):
+                    pending.ready_at = now + wait
                     return None
                 if not may_shrink:
-                    lasting = self._lasting_failure(response, rule, pending.started)
+                    lasting = self._lasting_failure(response, rule, pending)
         return PageResponse(request, response, rule, lasting)
 
     def _note(self, request: PageRequest, rule: ErrorRule, sent: requests.PreparedRequest) -> None:
@@ -308,11 +320,12 @@ class GraphClient:
         except ConnectionFailed as failure:
             raise self.fail(failure) from None
 
-    def _lasting_failure(self, response: GraphResponse, rule: ErrorRule, started: float) -> GraphUnavailable:
+    def _lasting_failure(self, response: GraphResponse, rule: ErrorRule, pending: PendingRequest) -> GraphUnavailable:
         """The connection failed if no worker got any response all the while; else it is this page alone."""
-        if self._last_response_at < started:
-            raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
-        return GraphUnavailable(f"Graph failed {ATTEMPTS} times. {rule.help.meaning} {response}")
+        times = f"{pending.failures} times" if pending.failures > 1 else "once"
+        if self._last_response_at < pending.started:
+            raise self.fail(GraphUnreachable(f"{self._host} did not answer {times}. {response}"))
+        return GraphUnavailable(f"Graph failed {times}. {rule.help.meaning} {response}")
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
         """End the sync: from now on every request of every worker raises this failure."""

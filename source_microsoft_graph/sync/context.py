@@ -15,7 +15,7 @@ from source_microsoft_graph.errors import ConnectionFailed
 from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize
 from source_microsoft_graph.graph.client import GraphClient
 from source_microsoft_graph.graph.rate_limits import RateLimiter
-from source_microsoft_graph.retries import SyncClock
+from source_microsoft_graph.retries import PATIENT, Patience, SyncClock
 from source_microsoft_graph.sync.ids import SeenIds, SharedIds
 from source_microsoft_graph.sync.repairs import Repairs
 from source_microsoft_graph.sync.skips import NAMED_OBJECTS, Skipped
@@ -40,10 +40,10 @@ one batch fail at the same time."""
 class Sync:
     """One run of check, discover or read."""
 
-    def __init__(self, config: Config, logger: logging.Logger) -> None:
+    def __init__(self, config: Config, logger: logging.Logger, patience: Patience = PATIENT) -> None:
         self.config = config
         self.logger = logger
-        self.clock = SyncClock()
+        self.clock = SyncClock(patience)
         self.limiter = RateLimiter(self.clock)
         self.auth = GraphAuth(config.credentials, config.authority, config.scope, self.clock)
         self.client = GraphClient(config.cloud.graph_host, self.auth, self.limiter, self.clock, config.num_workers)
