@@ -26,8 +26,8 @@ from tables.connector import Connector
 from tables.database import DELETED_AT, column_type
 from tables.replicate import replicate
 from tables.screen import Screen
-from unit_tests.documents import every_stream
 from unit_tests.references import Reference, references
+from unit_tests.roll import every_stream
 
 REFERENCES = list(references(every_stream()))
 
