@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +26,8 @@ from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync.context import Sync
 from unit_tests.roll import one_of_each
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -104,6 +107,17 @@ class FakeGraph:
         letter of its path."""
         for path in one_of_each():
             self.lists(path, [{"id": path[0]}])
+
+    def holds_owners_of(self, stream: GraphStream) -> list[str]:
+        """Two objects in every listing above a stream. Returns the paths of the stream's own listings."""
+        return self._listings_of(type(stream)(Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))))
+
+    def _listings_of(self, stream: GraphStream) -> list[str]:
+        for parent in stream.parents():
+            for number, path in enumerate(self._listings_of(parent)):
+                self.lists(path, [{"id": f"{path[0]}-{number}-{each}"} for each in "ab"])
+        owners = (dict(zip(stream.placeholders, owner, strict=True)) for owner in stream.owners())
+        return [stream.path_template.format_map(owner) for owner in owners] if stream.is_child else [stream.path()]
 
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""
