@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from simulated_tenant import rules
 from simulated_tenant.endpoint import Listing
 from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.streams.records import snake_case
 from source_microsoft_graph.sync.context import Owner, Sync
 
 PUBLISHED = (
@@ -106,9 +109,27 @@ def one_of_each() -> Iterator[str]:
     yield from dict.fromkeys(map(probed_path, every_stream()))
 
 
-def largest_page(stream: GraphStream) -> int | None:
-    """The largest page that the simulated tenant serves of a stream; None where it refuses a page size."""
+def probes() -> list[int]:
+    """How many streams share each request of a check: those of one service whose owners become known at the same time,
+    as many as a batch takes."""
+    streams = every_stream()
+    sharing = Counter((stream.service, depth(stream, streams)) for stream in streams)
+    full = [MAX_BATCH for number in sharing.values() for _ in range(number // MAX_BATCH)]
+    return [*full, *(number % MAX_BATCH for number in sharing.values() if number % MAX_BATCH)]
+
+
+# What the simulated tenant knows of a stream. It has no name for the connector's streams but their paths.
+
+
+def simulated(stream: GraphStream) -> Listing:
+    """The collection that a stream lists."""
     path = re.sub(r"{\w+}", "x", stream.probe_path or stream.path_template)
     listing, _ = rules.find(f"/v1.0/{path}")
     assert isinstance(listing, Listing), f"The simulated tenant does not list {path}."
-    return listing.paging.maximum or None
+    return listing
+
+
+def unlisted(stream: GraphStream) -> set[str]:
+    """The columns that stay empty because a list has these properties only where $select names them."""
+    selection = rules.SELECTIONS.get(simulated(stream).type)
+    return set() if stream.selects or not selection else set(map(snake_case, selection.on_request))

@@ -22,7 +22,7 @@ from source_microsoft_graph.streams.records import camel_case, snake_case
 from source_microsoft_graph.sync.context import Sync
 from unit_tests.grandchild import ChannelMember
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
-from unit_tests.roll import PUBLISHED, largest_page
+from unit_tests.roll import PUBLISHED, simulated
 
 VOCABULARY = {
     "name",
@@ -140,7 +140,7 @@ def test_graph_takes_the_page_size(stream_class: type[GraphStream]) -> None:
     """The largest page is no larger than the endpoint's, and there is none where Graph refuses `$top`, as the simulated
     tenant knows both."""
     stream = a_stream(stream_class)
-    most = largest_page(stream)
+    most = simulated(stream).paging.maximum or None
     assert (stream.page_size is None) if most is None else (stream.page_size and 0 < stream.page_size <= most)
 
 

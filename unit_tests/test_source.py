@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +16,9 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config.configuration import SPEC
-from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.run import run
 from unit_tests.graph_api import CONFIG, Answer, FakeGraph, a_catalog, an_error, errors, read
-from unit_tests.roll import depth, every_stream, one_of_each, permitted, probed_path, with_children
+from unit_tests.roll import every_stream, one_of_each, permitted, probed_path, probes, with_children
 
 EVERY_STREAM = every_stream()
 ALL_CAN_BE_READ = f"All {len(EVERY_STREAM)} streams can be read."
@@ -66,9 +64,7 @@ def test_check_succeeds_with_a_handful_of_requests(graph: FakeGraph) -> None:
     assert graph.sign_ins == 1
     # The fake Graph asks itself for each part, which counts here too.
     assert sorted(paths(graph.asked)) == sorted(map(probed_path, EVERY_STREAM))
-    sharing = Counter((stream.service, depth(stream, EVERY_STREAM)) for stream in EVERY_STREAM)
-    sizes = [size for number in sharing.values() for size in (*[MAX_BATCH] * (number // MAX_BATCH), number % MAX_BATCH)]
-    assert sorted(map(len, graph.batches)) == sorted(size for size in sizes if size > 1)
+    assert sorted(map(len, graph.batches)) == sorted(number for number in probes() if number > 1)
 
 
 def test_check_says_what_each_stream_lacks(graph: FakeGraph) -> None:
