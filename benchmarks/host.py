@@ -20,7 +20,7 @@ from contextlib import suppress
 from itertools import islice
 
 from simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
-from simulated_tenant.endpoint import Endpoint
+from simulated_tenant.collection import Endpoint
 from simulated_tenant.throttling import Throttle, Window
 
 NOBODY = dict.fromkeys(("guests", "on_premises_mailboxes", "blocked_onedrives", "without_onedrive"), 0)
@@ -37,16 +37,16 @@ class Meter(Throttle):
         self.passed: Counter[Hashable] = Counter()
         self.told: dict[Hashable, float] = {}
 
-    def enter(self, request: Request, endpoint: Endpoint, segments: Mapping[str, str], seats: list[str]) -> None:
+    def enter(self, request: Request, endpoint: Endpoint, segments: Mapping[str, str], mailboxes: list[str]) -> None:
         """A request that comes while a Retry-After holds is defiant if the client knows of it by now."""
         self.asked += 1
-        self.asked_of[endpoint.service.name] += 1
+        self.asked_of[endpoint.workload.name] += 1
         costs = {key: cost for key, cost, _ in self._measures(request, endpoint, segments)} if self.on else {}
-        now = self.tenant.clock()
+        now = self.state.clock()
         held = {key for key in costs if self._until.get(key, 0.0) > now}
         self.defiant += any(self.told[key] < now for key in held)
         try:
-            super().enter(request, endpoint, segments, seats)
+            super().enter(request, endpoint, segments, mailboxes)
         except Problem:
             self.told |= {key: now + self.latency for key in costs if key not in held}
             raise
@@ -72,7 +72,7 @@ def change(tenant: Tenant, streams: Sequence[str], every: int) -> None:
     """Let an hour pass in which so many objects of these streams are edited, and a few are deleted or new."""
     tenant.advance(hours=1)
     for stream in streams:
-        for number, (key, _) in enumerate(list(islice(tenant.rows(stream), every // 2, None, every))):
+        for number, (key, _) in enumerate(list(islice(tenant.expected(stream), every // 2, None, every))):
             with suppress(Unchangeable):
                 # A user who is gone would take a mailbox and a drive along.
                 (tenant.delete if number % 10 == 9 and stream != "users" else tenant.edit)(stream, key)
@@ -97,7 +97,7 @@ def main() -> None:
         started = time.process_time()
         for line in sys.stdin:
             wanted = json.loads(line)
-            account = {f"asked of {service}": number for service, number in meter.asked_of.items()}
+            account = {f"asked of {workload}": number for workload, number in meter.asked_of.items()}
             account["tenant's CPU s"] = time.process_time() - started
             change(tenant, **wanted)
             meter.asked_of, started = Counter(), time.process_time()

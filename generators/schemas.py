@@ -16,6 +16,7 @@ from typing import Any
 
 from generators import additions
 from simulated_tenant import graph_types
+from simulated_tenant.catalogue import STREAM_TYPES
 from simulated_tenant.graph_types import PropertyType
 from source_microsoft_graph.streams.records import snake_case
 from unit_tests.roll import every_stream
@@ -57,7 +58,7 @@ class NoSchema(ValueError):
 
 def type_of(stream: str) -> str | None:
     """The type that the simulated tenant gives the objects of a stream; None for a stream that it does not have."""
-    return graph_types.STREAM_TYPES.get(stream)
+    return STREAM_TYPES.get(stream)
 
 
 def parents_of(stream: str) -> tuple[str, ...] | None:

@@ -16,9 +16,9 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from integration_tests.runner import ROOT
 from simulated_tenant import Tenant, serve
 from tables.connector import Connector
+from tables.display import Display
 from tables.queries import OUTPUT
 from tables.replicate import replicate
-from tables.screen import Screen
 
 FILE = ROOT / "docs" / "terminal.svg"
 STREAMS = ("users", "groups", "group_member", "team_member", "mail_messages", "drives")
@@ -38,7 +38,7 @@ def draw() -> str:
             OUTPUT / "simulated_tenant.duckdb",
             STREAMS,
             incremental=False,
-            screen=Screen(console, wraps=True),
+            display=Display(console, wraps=True),
         )
     svg = console.export_svg(title="source-microsoft-graph", theme=DEFAULT_TERMINAL_THEME, unique_id="terminal")
     return re.sub(r"\s*@font-face {.*?}", "", svg, flags=re.DOTALL).replace("Fira Code, ", "")
@@ -53,6 +53,6 @@ def counts(svg: str) -> dict[str, str]:
 def current() -> str:
     """What the file ought to hold. Times differ from run to run, so the picture stays while its records are right."""
     tenant = Tenant()
-    held = {name: f"{len(list(tenant.rows(name))):,}" for name in STREAMS}
+    held = {name: f"{len(list(tenant.expected(name))):,}" for name in STREAMS}
     drawn = FILE.read_text(encoding="utf-8") if FILE.is_file() else ""
     return drawn if counts(drawn) == held else draw()

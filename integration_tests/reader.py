@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from simulated_tenant import Reply, Request, Tenant
+from simulated_tenant import Reply, Request, Tenant, graph_types
+from simulated_tenant.catalogue import CATALOGUE
+from simulated_tenant.collection import Collection
 
 ROOT = "https://graph.microsoft.com/v1.0"
 TEAMS = quote("resourceProvisioningOptions/Any(x:x eq 'Team')")
@@ -15,7 +17,7 @@ Entity = dict[str, Any]
 
 
 class Reader:
-    """A client that follows nextLinks, skips what it's refused, and knows where each stream is."""
+    """A client that follows nextLinks, skips what it's refused, and finds each stream by the tenant's catalogue."""
 
     def __init__(self, tenant: Tenant, *grants: str) -> None:
         self.tenant = tenant
@@ -41,11 +43,6 @@ class Reader:
         pages = list(self.pages(path, **headers))
         return [item for page in pages for item in page["value"]], pages[-1]["@odata.deltaLink"]
 
-    def below(self, key: str, parents: str, path: str) -> list[Entity]:
-        """The items below each parent, with the parent's id."""
-        found = {parent["id"] for parent in self.items(parents)}
-        return [item | {key: parent} for parent in sorted(found) for item in self.items(path.format(quote(parent)))]
-
     def folders(self, path: str) -> list[str]:
         """Contact folders at every depth."""
         children = [folder["id"] for folder in self.items(path)]
@@ -54,69 +51,46 @@ class Reader:
             deeper for child in children for deeper in self.folders(f"{root}/contactFolders/{child}/childFolders")
         ]
 
-    def contacts(self) -> list[Entity]:
-        found = self.below("user_id", "/users", "/users/{}/contacts")
-        for user in self.items("/users"):
-            for folder in self.folders(f"/users/{user['id']}/contactFolders"):
-                items = self.items(f"/users/{user['id']}/contactFolders/{folder}/contacts")
-                found += [item | {"user_id": user["id"]} for item in items]
-        return found
-
-    def members(self) -> list[Entity]:
-        """The members of groups, the service principals among them found the other way round."""
-        found = self.below("group_id", "/groups", "/groups/{}/members")
-        return found + [
-            {"@odata.type": "#microsoft.graph.servicePrincipal", "id": group["member"], "group_id": group["id"]}
-            for group in self.below("member", "/servicePrincipals", "/servicePrincipals/{}/memberOf")
-            if group["@odata.type"] == "#microsoft.graph.group"
+    def stream(self, name: str) -> list[Entity]:
+        """Everything in the collections of a stream, with the ids of their owners."""
+        catalogue = self.tenant.catalogue
+        return [
+            item
+            for collection in catalogue.streams[name]
+            for owners in catalogue.owners(collection, self._ids)
+            for item in self._inside(collection, owners)
         ]
 
-    def stream(self, name: str) -> list[Entity]:
-        per_user, per_group, per_team = (
-            ("user_id", "/users"),
-            ("group_id", "/groups"),
-            ("team_id", f"/groups?$filter={TEAMS}"),
-        )
-        readers: Mapping[str, Callable[[], list[Entity]]] = {
-            "users": lambda: self.items(f"/users?$select={listable('user')}"),
-            "groups": lambda: self.items(f"/groups?$select={listable('group')}"),
-            "applications": lambda: self.items(f"/applications?$select={listable('application')}"),
-            "service_principals": lambda: self.items(f"/servicePrincipals?$select={listable('servicePrincipal')}"),
-            "group_member": self.members,
-            "group_owner": lambda: self.below(*per_group, "/groups/{}/owners"),
-            "teams": lambda: self.items(f"/groups?$filter={TEAMS}"),
-            "channels": lambda: self.below(*per_team, "/teams/{}/channels"),
-            "team_member": lambda: self.below(*per_team, "/teams/{}/members"),
-            "chats": lambda: self.below(*per_user, "/users/{}/chats"),
-            "chat_messages": lambda: [
-                message | {"chat_id": chat}
-                for chat in {chat["id"] for chat in self.stream("chats")}
-                for message in self.items(f"/chats/{quote(chat)}/messages?$top=50")
-            ],
-            "mail_messages": lambda: self.below(*per_user, "/users/{}/messages"),
-            "calendar_events": lambda: self.below(*per_user, "/users/{}/events"),
-            "contacts": self.contacts,
-            "drives": lambda: [
-                *self.items("/drives"),
-                *self.below("found_at", "/users", "/users/{}/drives"),
-                *self.below("found_at", "/groups", "/groups/{}/drives"),
-                *self.below("found_at", "/sites/getAllSites", "/sites/{}/drives"),
-            ],
-            "drive_items": lambda: self.below(*per_user, "/users/{}/drive/root/delta"),
-            "audit_logs_directory": lambda: self.items("/auditLogs/directoryAudits"),
-            "audit_logs_signins": lambda: self.items("/auditLogs/signIns"),
-            "conditional_access_policies": lambda: self.items("/identity/conditionalAccess/policies"),
-            "directory_roles": lambda: self.items("/directoryRoles"),
-            "directory_role_templates": lambda: self.items("/directoryRoleTemplates"),
-            "directory_role_member": lambda: self.below("role_id", "/directoryRoles", "/directoryRoles/{}/members"),
-        }
-        return readers[name]()
+    def _ids(self, parent: Collection, owners: Mapping[str, str]) -> Iterable[str]:
+        return {item["id"] for item in self.items(address(parent, owners))}
+
+    def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
+        columns = {column: owners[name] for name, column in collection.key_columns.items()}
+        options = []
+        if collection.workload.name == "directory" and not collection.kinds and "$select" in collection.options:
+            options.append(f"$select={listable(collection.type)}")
+        if collection.filter:
+            options.append(f"$filter={quote(collection.filter)}")
+        for item in self.items("?".join([address(collection, owners), *filter(None, ["&".join(options)])])):
+            if not collection.inverse:
+                yield item | columns
+            elif item["@odata.type"] == f"#microsoft.graph.{collection.inverse}":
+                (member,) = collection.placeholders
+                key = {"id": owners[member], f"{collection.inverse}_id": item["id"]}
+                yield {"@odata.type": f"#microsoft.graph.{member}", **key}
+
+
+def address(collection: Collection, owners: Mapping[str, str]) -> str:
+    """The collection's path with these ids."""
+    return collection.path.format_map({name: quote(text) for name, text in owners.items()})
 
 
 def listable(kind: str) -> str:
     """The properties of a type that a list can show."""
-    tenant = Tenant()
-    return ",".join(name for name in tenant.directory.shapes[kind].entities[0] if name != "signInActivity")
+    refused = {"signInActivity", *CATALOGUE.selection(kind).refused}
+    return ",".join(
+        name for name, form in graph_types.properties(kind).items() if form != "Stream" and name not in refused
+    )
 
 
 def user(tenant: Tenant, number: int = 0) -> str:
@@ -128,14 +102,14 @@ def refusal(reply: Reply) -> tuple[int, str]:
     return reply.status, reply.json["error"]["code"]
 
 
-def assert_reads_the_truth(reader: Reader, stream: str) -> dict[tuple[str, ...], Entity]:
-    """The truth about a stream, once it is sure that the reader finds exactly that."""
-    rows = list(reader.tenant.rows(stream))
-    truth = {tuple(keys.values()): entity for keys, entity in rows}
-    names = list(rows[0][0])
+def assert_reads_what_is_expected(reader: Reader, stream: str) -> dict[tuple[str, ...], Entity]:
+    """What is expected of a stream, once it is sure that the reader finds exactly that."""
+    contents = list(reader.tenant.expected(stream))
+    expected = {tuple(keys.values()): entity for keys, entity in contents}
+    names = list(contents[0][0])
     found = {tuple(item[name] for name in names): item for item in reader.stream(stream)}
-    assert truth.keys() == found.keys()
+    assert expected.keys() == found.keys()
     for key, item in found.items():
-        shown = {name: value for name, value in item.items() if name in truth[key] and name not in names[1:]}
-        assert shown == {name: truth[key][name] for name in shown}
-    return truth
+        shown = {name: value for name, value in item.items() if name in expected[key] and name not in names[1:]}
+        assert shown == {name: expected[key][name] for name in shown}
+    return expected

@@ -14,6 +14,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
 from integration_tests.network import Network
+from simulated_tenant.catalogue import CATALOGUE
 from simulated_tenant.clouds import GRAPHS
 from simulated_tenant.faults import ALWAYS, Fault
 from simulated_tenant.tenant import Size, Tenant
@@ -140,32 +141,12 @@ def test_the_network_would_tell_of_a_leak(tenant: Tenant, network: Network) -> N
 
 # What a cloud lacks.
 
-LACKING = {
-    "Bleu (France)": {"conditional_access_policies"},
-    "Delos (Germany)": {"conditional_access_policies", "channels", "team_member", "chats", "chat_messages"},
-    "GovSG (Singapore)": {
-        "conditional_access_policies",
-        "channels",
-        "team_member",
-        "chats",
-        "chat_messages",
-        "mail_messages",
-        "calendar_events",
-        "contacts",
-        "drives",
-        "drive_items",
-        "audit_logs_directory",
-        "audit_logs_signins",
-    },
-}
-
 
 @every_cloud
 def test_what_a_cloud_lacks_is_not_offered(tenant: Tenant, network: Network, given: Any, cloud: Cloud) -> None:
     """Discover shows the streams the cloud's Graph has, asks nobody, and check says why the others are not there."""
     config = config_of(tenant, given)
-    name = next((name for name, known in SOVEREIGN.items() if known.graph_host == cloud.graph_host), "")
-    lacking = LACKING.get(name, set())
+    lacking = CATALOGUE.lacking(cloud.graph_host)
 
     offered = {stream.name for stream in discover(SourceMicrosoftGraph(), config).catalog.catalog.streams}
     assert network.sent == []

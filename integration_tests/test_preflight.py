@@ -17,7 +17,7 @@ from integration_tests.runner import ConsoleScript
 from simulated_tenant.server import Server
 from simulated_tenant.tenant import GRANTS, Size, Tenant, Traits
 from source_microsoft_graph import SourceMicrosoftGraph
-from source_microsoft_graph.check.preflight import Report
+from source_microsoft_graph.check.report import Report
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight

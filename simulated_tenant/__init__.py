@@ -6,7 +6,7 @@ with serve(tenant) as server:
 
 Between two readings things may happen in it, the same way in every stream that can change:
 
-key = tenant.add("mail_messages", user_id=...)  # as tenant.rows("mail_messages") yields it
+key = tenant.add("mail_messages", user_id=...)  # as tenant.expected("mail_messages") yields it
 tenant.advance(hours=1)
 tenant.edit("mail_messages", key, subject="New")
 key = tenant.move("mail_messages", key)
@@ -15,11 +15,12 @@ tenant.delete("mail_messages", key)
 
 from __future__ import annotations
 
-from .administration import Unchangeable
 from .faults import ALWAYS, Fault
+from .mutations import Unchangeable
 from .problems import Problem
 from .server import Server, serve
-from .tenant import GRANTS, Size, Tenant, Traits
+from .size import Size, Traits
+from .tenant import GRANTS, Tenant
 from .wire import Reply, Request
 
 __all__ = [

@@ -13,7 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from .server import serve
-from .tenant import Size, Tenant
+from .size import Size
+from .tenant import Tenant
 
 
 def main() -> None:
@@ -29,13 +30,13 @@ def main() -> None:
     parser.add_argument("--no-gzip", action="store_true", help="send bodies uncompressed")
     parser.add_argument("--no-empty-pages", action="store_true", help="no empty pages in the middle of listings")
     parser.add_argument("--write-config", type=Path, metavar="DIR", help="write config.json and ca.pem there")
-    for part in fields(Size):
+    for field in fields(Size):
         parser.add_argument(
-            f"--{part.name.replace('_', '-')}", type=int, default=part.default, metavar="N", help="size of the tenant"
+            f"--{field.name.replace('_', '-')}", type=int, default=field.default, metavar="N", help="size of the tenant"
         )
     chosen = parser.parse_args()
 
-    tenant = Tenant(Size(**{part.name: getattr(chosen, part.name) for part in fields(Size)}), seed=chosen.seed)
+    tenant = Tenant(Size(**{field.name: getattr(chosen, field.name) for field in fields(Size)}), seed=chosen.seed)
     tenant.throttle.on = chosen.throttling
     tenant.traits.empty_pages = not chosen.no_empty_pages
     tenant.requests.keep = False

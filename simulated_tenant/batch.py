@@ -5,43 +5,45 @@ https://learn.microsoft.com/graph/json-batching
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from .problems import Problem, problem
-from .signin import roles
+from .state import State
+from .tokens import roles
 from .wire import Reply, Request, json_headers, request_id
-
-if TYPE_CHECKING:
-    from .tenant import Tenant
 
 PATH = "/v1.0/$batch"
 MOST = 20
 INHERITED = ("authorization", "host")
+
+# The reply to one of the requests, which adds the mailbox at which it counts as under way to the list.
+Respond = Callable[[Request, list[str]], Reply]
 
 
 def is_batch(request: Request) -> bool:
     return request.path.lower().replace("%24", "$") == PATH and request.method == "POST"
 
 
-def respond(tenant: Tenant, request: Request) -> Reply:
+def respond(state: State, request: Request, respond_to: Respond) -> Reply:
     """The replies in no particular order; the whole is a 200 however many of them failed."""
     try:
-        roles(tenant, request)
+        roles(state, request)
         steps = _steps(request)
     except Problem as refusal:
         return refusal.reply(request, "batch")
-    seats: list[str] = []
+    mailboxes: list[str] = []
     replies: dict[str, Reply] = {}
     for step in steps:
-        replies[step["id"]] = _run(tenant, request, step, replies, seats)
+        replies[step["id"]] = _run(request, step, replies, mailboxes, respond_to)
     responses = [{"id": number, "status": reply.status, **_content(reply)} for number, reply in replies.items()]
-    Random(f"{tenant.seed}/{len(tenant.requests)}").shuffle(responses)
+    Random(f"{state.seed}/{len(state.requests)}").shuffle(responses)
     body = orjson.dumps({"responses": responses})
-    return Reply(200, body, json_headers(request, request_id()), service="batch", seats=seats)
+    return Reply(200, body, json_headers(request, request_id()), workload="batch", mailboxes=mailboxes)
 
 
 def _steps(request: Request) -> list[dict[str, Any]]:
@@ -66,14 +68,16 @@ def _steps(request: Request) -> list[dict[str, Any]]:
     return wanted
 
 
-def _run(tenant: Tenant, request: Request, step: dict[str, Any], done: dict[str, Reply], seats: list[str]) -> Reply:
+def _run(
+    request: Request, step: dict[str, Any], done: dict[str, Reply], mailboxes: list[str], respond_to: Respond
+) -> Reply:
     url = urlsplit(step["url"])
     inherited = {name: request.headers[name] for name in INHERITED if name in request.headers}
     headers = {**inherited, **(step.get("headers") or {})}
-    part = Request(step["method"], "/v1.0/" + url.path.lstrip("/"), url.query, headers)
+    inner = Request(step["method"], "/v1.0/" + url.path.lstrip("/"), url.query, headers)
     if any(done[before].status >= 400 for before in step.get("dependsOn") or () if before in done):
-        return problem("dependency_failed").reply(part, "batch")
-    return tenant.faults.around(part, lambda: tenant.answer(part, seats))
+        return problem("dependency_failed").reply(inner, "batch")
+    return respond_to(inner, mailboxes)
 
 
 def _content(reply: Reply) -> dict[str, Any]:

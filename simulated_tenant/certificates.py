@@ -1,98 +1,54 @@
-"""A certificate authority of our own, and one leaf for the hosts the simulation stands for."""
+"""Certificates of an authority of our own: for the hosts that the simulation stands for, and for an app.
+
+trustme makes them. It knows neither keys with a password nor PFX files, so `pem` and `pfx` write these.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from functools import cache
 from pathlib import Path
 
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
 
-# https://learn.microsoft.com/graph/deployments
-HOSTS = (
-    "localhost", "login.microsoftonline.com", "graph.microsoft.com", "login.microsoftonline.us", "graph.microsoft.us",
-    "dod-graph.microsoft.us", "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn",
-    "login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", "login.sovcloud-identity.de", "graph.svc.sovcloud.de",
-    "login.sovcloud-identity.sg", "graph.svc.sovcloud.sg",
-)  # fmt: skip
-LIFETIME = timedelta(days=30)
+from .clouds import GRAPHS
+
+HOSTS = ("localhost", "127.0.0.1", "::1", *GRAPHS, *(graph for graphs in GRAPHS.values() for graph in graphs))
 
 
 def make(folder: Path) -> tuple[Path, Path]:
-    """Write ca.pem, and server.pem with the leaf and its key; gives both paths."""
-    authority, authority_key = _certificate("Simulated tenant CA", None, None)
-    leaf, leaf_key = _certificate("localhost", authority, authority_key)
+    """Write ca.pem, and server.pem with the server's certificate and its key; gives both paths."""
+    authority = trustme.CA()
     ca_file, server_file = folder / "ca.pem", folder / "server.pem"
-    ca_file.write_bytes(_pem(authority))
-    key = leaf_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    authority.cert_pem.write_to_path(ca_file)
     server_file.touch(mode=0o600)
-    server_file.write_bytes(_pem(leaf) + key)
+    authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.write_to_path(server_file)
     return ca_file, server_file
 
 
-def _certificate(
-    name: str, issuer: x509.Certificate | None, issuer_key: ec.EllipticCurvePrivateKey | None
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer, now = issuer_key or key, datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+@cache
+def _authority_of_apps() -> trustme.CA:
+    return trustme.CA()
+
+
+def of_app(name: str = "source-microsoft-graph") -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """A new certificate for an app to sign in with, and its key. A name always gives the same subject and issuer."""
+    issued = _authority_of_apps().issue_cert(
+        common_name=name, organization_name="Contoso", organization_unit_name="Apps", key_type=trustme.KeyType.RSA
     )
-    if issuer is None:
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = builder.add_extension(usage, critical=True)
-    else:
-        addresses = [x509.IPAddress(IPv4Address("127.0.0.1")), x509.IPAddress(IPv6Address("::1"))]
-        names = x509.SubjectAlternativeName([*map(x509.DNSName, HOSTS), *addresses])
-        builder = builder.add_extension(names, critical=False)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    return builder.sign(signer, hashes.SHA256()), key
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def of_app(
-    name: str = "source-microsoft-graph", key: rsa.RSAPrivateKey | None = None
-) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A certificate for an app to sign in with, by its own signature, and its key."""
-    key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
-    )
-    return builder.sign(key, hashes.SHA256()), key
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()), key
 
 
 def pem(of: x509.Certificate | rsa.RSAPrivateKey, password: str = "") -> str:
     """A certificate or a private key as a PEM file has it."""
     if isinstance(of, x509.Certificate):
-        return _pem(of).decode()
+        return of.public_bytes(serialization.Encoding.PEM).decode()
     encryption = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
     return of.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption).decode()
 

@@ -1,4 +1,4 @@
-"""Faults on demand: what networks and services do to a reader once in a while.
+"""Faults on demand, as networks and services have them.
 
 https://learn.microsoft.com/graph/best-practices-concept#reliability-and-support
 """
@@ -9,17 +9,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
 from . import signin
 from .problems import KNOWN, Problem, problem
+from .state import State
+from .throttling import Throttle
 from .wire import Reply, Request
-
-if TYPE_CHECKING:
-    from .tenant import Tenant
 
 ALWAYS = float("inf")
 FOREIGN = "https://graph.evil.example/v1.0/users"
@@ -42,7 +41,7 @@ class Fault:
     `match` is a regular expression searched for in "GET /v1.0/users?$top=5", percent-decoded. `kind` is `error`
     (a status with code and message, or a `problem` by its name), `reset`, `timeout`, `truncate` (less than the
     Content-Length promises), `cut` (half a body, with the right Content-Length), `not_json`, `empty_page` (with a
-    link to the same place), `repeat_link` (a nextLink to the same page) or `foreign_link` (one to another host).
+    link to the same position), `repeat_link` (a nextLink to the same page) or `foreign_link` (one to another host).
     """
 
     match: str
@@ -79,10 +78,10 @@ class Fault:
 
 
 class Faults:
-    """The faults waiting to strike; the first that is due does."""
+    """The faults that are yet to come. Of several that match a request the first one counts."""
 
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
+    def __init__(self, state: State) -> None:
+        self.state = state
         self.waiting: list[Fault] = []
         self._lock = Lock()
 
@@ -93,32 +92,32 @@ class Faults:
     def clear(self) -> None:
         self.waiting.clear()
 
-    def around(self, request: Request, answer: Callable[[], Reply]) -> Reply:
-        """The reply to the request, spoilt if a fault is due."""
+    def around(self, request: Request, throttle: Throttle, respond: Callable[[], Reply]) -> Reply:
+        """The reply to the request, changed or replaced if a fault is due."""
         if not self.waiting:
-            return answer()
-        self.tenant.throttle.notice(request.path)
+            return respond()
+        throttle.notice(request.path)
         line = unquote(f"{request.method} {request.path}" + (f"?{request.query}" if request.query else ""))
         with self._lock:
             fault = next((fault for fault in self.waiting if fault.due(line)), None)
         if fault is None:
-            return answer()
+            return respond()
         if fault.kind == "error":
-            return self._refused(request, fault.refusal())
-        reply = answer()
+            return self._refused(request, throttle, fault.refusal())
+        reply = respond()
         if fault.kind in DELIVERIES:
             reply.delivery = fault.kind
         else:
             EDITS[fault.kind](reply, request)
         return reply
 
-    def _refused(self, request: Request, refusal: Problem) -> Reply:
+    def _refused(self, request: Request, throttle: Throttle, refusal: Problem) -> Reply:
         """The error, flat from the token endpoint; a Retry-After is remembered, to see if the client keeps to it."""
         seconds = refusal.headers.get("Retry-After", "")
         if refusal.status == 429 or seconds:
-            self.tenant.throttle.ask(request.path, float(seconds) if seconds.isdecimal() else 0)
-        if refusal.status >= 429 and self.tenant.traits.retried_pages_spoil_tokens:
-            self.tenant.failed_urls.add(request.url)
+            throttle.ask(request.path, float(seconds) if seconds.isdecimal() else 0)
+        if refusal.status >= 429 and self.state.traits.retried_pages_spoil_tokens:
+            self.state.failed_urls.add(request.url)
         if not signin.PATH.fullmatch(request.path):
             return refusal.reply(request, "fault")
         body = {"error": refusal.code, "error_description": refusal.message, "error_codes": []}
@@ -126,7 +125,7 @@ class Faults:
             refusal.status,
             orjson.dumps(body),
             {"Content-Type": "application/json", **refusal.headers},
-            service="signin",
+            workload="signin",
         )
 
 

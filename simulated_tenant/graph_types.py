@@ -27,31 +27,6 @@ PropertyType = str | list[str]
 
 DATA_FILE = Path(__file__).with_name("graph_types.json")
 
-# The entity type behind each stream.
-STREAM_TYPES: Mapping[str, str] = {
-    "users": "user",
-    "applications": "application",
-    "service_principals": "servicePrincipal",
-    "groups": "group",
-    "group_member": "directoryObject",
-    "group_owner": "directoryObject",
-    "teams": "group",
-    "channels": "channel",
-    "team_member": "aadUserConversationMember",
-    "chats": "chat",
-    "chat_messages": "chatMessage",
-    "mail_messages": "message",
-    "calendar_events": "event",
-    "contacts": "contact",
-    "drives": "drive",
-    "drive_items": "driveItem",
-    "audit_logs_directory": "directoryAudit",
-    "audit_logs_signins": "signIn",
-    "conditional_access_policies": "conditionalAccessPolicy",
-    "directory_roles": "directoryRole",
-    "directory_role_templates": "directoryRoleTemplate",
-    "directory_role_member": "directoryObject",
-}
 _NAMESPACE = "microsoft.graph."
 _XML = {"edm": "http://docs.oasis-open.org/odata/ns/edm"}
 

@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .rows import Rows
+from .entities import Entities
 from .shapes import Entity
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened to an object: at which place in the order of its collection, and when.
+    """Something that happened to an object. `at` is the 1-based index among the changes of its collection.
 
     `properties` are those that changed; None for an object that is new, gone or back. A `folder` is the one that the
     change belongs to: a move is a change in the old folder and another one in the new. `moves` counts the object's
     moves so far, and `member` is who came to a group or left it.
     """
 
-    place: int
+    at: int
     number: int
     when: float
     properties: frozenset[str] | None = None
@@ -33,7 +33,7 @@ class Change:
 
 
 class History:
-    """The changes of one collection, in their order, and what they come to."""
+    """The changes of one collection, in their order, and the state that follows from them."""
 
     def __init__(self, founded: int) -> None:
         self.founded = self.count = founded
@@ -92,7 +92,7 @@ class History:
         self._note(number, when, None, folder)
 
     def forget(self, number: int) -> None:
-        """Let an object be gone without a word."""
+        """Remove an object without a change that reports it."""
         self.gone[number] = "deleted"
         self._numbers.clear()
 
@@ -108,8 +108,8 @@ class History:
         folder: int | None = None,
         member: tuple[str, Any, bool] | None = None,
     ) -> None:
-        place = len(self.changes) + 1
-        self.changes.append(Change(place, number, when, properties, folder, self.moves[number], member))
+        at = len(self.changes) + 1
+        self.changes.append(Change(at, number, when, properties, folder, self.moves[number], member))
         self._numbers.clear()
 
     def numbers(self, founded: Sequence[int], folder: int | None = None) -> Sequence[int]:
@@ -130,13 +130,15 @@ class Histories(dict[Any, History]):
         return self.setdefault(collection, History(founded))
 
 
-def current(rows: Rows, history: History | None, folder: int | None = None) -> Rows:
-    """The rows that were there first, as they are by now."""
+def current(founded: Entities, history: History | None, folder: int | None = None) -> Entities:
+    """The entities of the founding, as they are by now."""
     if history is None:
-        return rows
-    make, values = rows.make, history.values
+        return founded
+    make, values = founded.make, history.values
 
     def made(number: int) -> Entity:
         return {**make(number), **values[number]} if number in values else make(number)
 
-    return Rows(history.numbers(rows.ascending, folder), made, rows.timely, rows.newest_first, values.keys())
+    return Entities(
+        history.numbers(founded.ascending, folder), made, founded.timely, founded.newest_first, values.keys()
+    )

@@ -91,7 +91,7 @@ class Problem(Exception):
         self.status, self.code, self.message = status, code, message
         self.headers, self.inner_code = dict(headers or {}), inner_code
 
-    def reply(self, request: Request, service: str) -> Reply:
+    def reply(self, request: Request, workload: str) -> Reply:
         """The refusal as a reply, with the ids that support asks for in `innerError`."""
         number = request_id()
         inner: dict[str, Any] = {"code": self.inner_code} if self.inner_code else {}
@@ -101,7 +101,7 @@ class Problem(Exception):
             "client-request-id": request.headers.get("client-request-id", number),
         }
         body = orjson.dumps({"error": {"code": self.code, "message": self.message, "innerError": inner}})
-        return Reply(self.status, body, json_headers(request, number) | self.headers, service=service)
+        return Reply(self.status, body, json_headers(request, number) | self.headers, workload=workload)
 
 
 def problem(name: str, subject: str = "", headers: Mapping[str, str] | None = None) -> Problem:

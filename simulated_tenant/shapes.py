@@ -40,7 +40,7 @@ def guid(random: Random) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
-def moment(when: datetime) -> str:
+def graph_time(when: datetime) -> str:
     """A DateTimeOffset as Graph writes it."""
     return f"{when.isoformat()[:19]}Z"
 
@@ -56,7 +56,7 @@ PRIMITIVES: Mapping[str, Callable[[Random], Any]] = {
     "Decimal": lambda r: round(r.uniform(0, 1000), 2),
     "Guid": guid,
     "Binary": lambda r: b64encode(r.randbytes(12)).decode(),
-    "DateTimeOffset": lambda r: moment(EPOCH + timedelta(seconds=r.randrange(5 * 10**7))),
+    "DateTimeOffset": lambda r: graph_time(EPOCH + timedelta(seconds=r.randrange(5 * 10**7))),
     "Date": lambda r: f"{EPOCH + timedelta(days=r.randrange(500)):%Y-%m-%d}",
     "TimeOfDay": lambda r: f"{r.randrange(24):02}:30:00.0000000",
     "Duration": lambda r: f"PT{r.randrange(1, 9)}H30M",

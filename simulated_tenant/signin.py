@@ -5,29 +5,22 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant
 
 from __future__ import annotations
 
-import hmac
 import re
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
 from . import clouds
-from .problems import Problem
+from .state import State
+from .tokens import issue
 from .trust import Refused
 from .wire import Reply, Request, request_id
 
-if TYPE_CHECKING:
-    from .tenant import Tenant
-
 PATH = re.compile(r"/(?P<tenant>[^/]+)/(?P<what>oauth2/v2\.0/token|v2\.0/\.well-known/openid-configuration)")
 REQUIRED = ("grant_type", "client_id", "scope")
-CHALLENGE = {
-    "WWW-Authenticate": 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
-}
 NOT_FEDERATED = "No matching federated identity record found for presented assertion {} '{{}}'."
 
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -65,21 +58,21 @@ REFUSALS: Mapping[int, tuple[int, str, str]] = {
 }
 
 
-def respond(tenant: Tenant, request: Request) -> Reply | None:
+def respond(state: State, request: Request) -> Reply | None:
     """The reply of the sign-in service; None when the path isn't one of its own."""
     match = PATH.fullmatch(request.path)
     if match is None:
         return None
     try:
-        if match["tenant"].lower() not in (tenant.tenant_id, tenant.domain):
+        if match["tenant"].lower() not in (state.tenant_id, state.domain):
             raise Refused(90002, match["tenant"])
-        return _json(200, _metadata(tenant, request) if match["what"].startswith("v2.0") else _grant(tenant, request))
+        return _json(200, _metadata(state, request) if match["what"].startswith("v2.0") else _grant(state, request))
     except Refused as refused:
         return _refusal(refused)
 
 
-def _metadata(tenant: Tenant, request: Request) -> Mapping[str, Any]:
-    authority = f"https://{request.host}/{tenant.tenant_id}"
+def _metadata(state: State, request: Request) -> Mapping[str, Any]:
+    authority = f"https://{request.host}/{state.tenant_id}"
     return {
         "issuer": f"{authority}/v2.0",
         "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
@@ -88,7 +81,7 @@ def _metadata(tenant: Tenant, request: Request) -> Mapping[str, Any]:
     }
 
 
-def _grant(tenant: Tenant, request: Request) -> Mapping[str, Any]:
+def _grant(state: State, request: Request) -> Mapping[str, Any]:
     form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
     if missing := [name for name in REQUIRED if not form.get(name)]:
         raise Refused(900144, missing[0])
@@ -96,29 +89,29 @@ def _grant(tenant: Tenant, request: Request) -> Mapping[str, Any]:
     resource = scope.removesuffix("/.default")
     checks = (
         (form["grant_type"] == "client_credentials", 70003, form["grant_type"]),
-        (client == tenant.client_id, 700016, client),
-        (not tenant.traits.app_disabled, 7000112, client),
+        (client == state.client_id, 700016, client),
+        (not state.traits.app_disabled, 7000112, client),
         (secret is not None or "client_assertion" in form, 7000218, ""),
-        (secret in (None, tenant.client_secret), 7000215, client),
-        (secret is None or not tenant.traits.secret_expired, 7000222, client),
-        (not tenant.trust.blocked, 53003, ""),
+        (secret in (None, state.client_secret), 7000215, client),
+        (secret is None or not state.traits.secret_expired, 7000222, client),
+        (not state.trust.blocked, 53003, ""),
         (resource != scope, 1002012, scope),
-        (resource.removeprefix("https://") in tenant.graph_hosts, 500011, resource),
+        (resource.removeprefix("https://") in state.graph_hosts, 500011, resource),
         (clouds.knows(request.host, resource.removeprefix("https://")), 500011, resource),
     )
     for passed, number, subject in checks:
         if not passed:
             raise Refused(number, subject)
     if secret is None:
-        endpoint = _metadata(tenant, request)["token_endpoint"]
-        tenant.trust.prove(form, endpoint, tenant.clock())
+        endpoint = _metadata(state, request)["token_endpoint"]
+        state.trust.prove(form, endpoint, state.clock())
     claims = orjson.loads(form.get("claims") or "{}").get("access_token", {})
-    lifetime = int(tenant.traits.token_seconds)
+    lifetime = int(state.traits.token_seconds)
     return {
         "token_type": "Bearer",
         "expires_in": lifetime,
         "ext_expires_in": lifetime,
-        "access_token": issue(tenant, resource, tenant.grants, lifetime, claims),
+        "access_token": issue(state, resource, state.grants, lifetime, claims),
     }
 
 
@@ -138,86 +131,5 @@ def _refusal(refused: Refused) -> Reply:
     return _json(status, body)
 
 
-def _json(status: int, answer: Mapping[str, Any]) -> Reply:
-    return Reply(status, orjson.dumps(answer), {"Content-Type": "application/json; charset=utf-8"}, service="signin")
-
-
-def issue(
-    tenant: Tenant, audience: str, roles: Collection[str], lifetime: float, asked: Mapping[str, Any] | None = None
-) -> str:
-    """An access token: a JWT whose `roles` are the application permissions granted at this moment. `asked` holds the
-    claims it was asked to meet, such as that its client can answer to a challenge.
-
-    https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
-    """
-    now = tenant.clock()
-    claims = {
-        "aud": audience,
-        "iss": f"https://sts.windows.net/{tenant.tenant_id}/",
-        "iat": int(now),
-        "exp": now + lifetime,
-        "appid": tenant.client_id,
-        "idtyp": "app",
-        "roles": sorted(roles),
-        "tid": tenant.tenant_id,
-        "uti": tenant.token_generation,
-        "xms_cc": [value.lower() for value in (asked or {}).get("xms_cc", {}).get("values", ())],
-        "met": {name: claim for name, claim in (asked or {}).items() if name != "xms_cc"},
-    }
-    signed = f"{_encode(orjson.dumps({'typ': 'JWT', 'alg': 'HS256'}))}.{_encode(orjson.dumps(claims))}"
-    return f"{signed}.{_signature(tenant, signed)}"
-
-
-def roles(tenant: Tenant, request: Request) -> frozenset[str]:
-    """The permissions of the request's token; one that Graph can't accept is a 401.
-
-    https://learn.microsoft.com/graph/resolve-auth-errors
-    """
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise _unauthorised("Access token is empty.")
-    claims = tenant.known_tokens.get(token) or _claims(tenant, token)
-    tenant.known_tokens[token] = claims
-    if claims["exp"] <= tenant.clock():
-        raise _unauthorised("Lifetime validation failed, the token is expired.")
-    if claims["aud"] != f"https://{request.host}":
-        raise _unauthorised("Access token validation failure. Invalid audience.")
-    if claims["uti"] != tenant.token_generation:
-        raise _unauthorised("Continuous access evaluation resulted in challenge: TokenIssuedBeforeRevocationTimestamp")
-    demanded = tenant.trust.demanded
-    if demanded and claims["met"] != demanded["access_token"]:
-        raise _unauthorised(
-            "Continuous access evaluation resulted in challenge.", demanded if "cp1" in claims["xms_cc"] else None
-        )
-    granted: frozenset[str] = claims["granted"]
-    return granted
-
-
-def _claims(tenant: Tenant, token: str) -> dict[str, Any]:
-    signed, _, signature = token.rpartition(".")
-    if signed.count(".") != 1:
-        raise _unauthorised("IDX14100: JWT is not well formed, there are no dots (.).")
-    if not hmac.compare_digest(signature.encode(), _signature(tenant, signed).encode()):
-        raise _unauthorised("Access token validation failure. Invalid signature.")
-    claims: dict[str, Any] = orjson.loads(urlsafe_b64decode(signed.split(".")[1] + "=="))
-    return claims | {"granted": frozenset(claims["roles"])}
-
-
-def _unauthorised(message: str, demanded: Mapping[str, Any] | None = None) -> Problem:
-    """A client that says it can is told what the next token has to meet.
-
-    https://learn.microsoft.com/entra/identity-platform/claims-challenge
-    """
-    challenge = CHALLENGE["WWW-Authenticate"]
-    if demanded:
-        claims = b64encode(orjson.dumps(demanded)).decode()
-        challenge += f', error="insufficient_claims", claims="{claims}"'
-    return Problem(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})
-
-
-def _encode(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _signature(tenant: Tenant, signed: str) -> str:
-    return _encode(hmac.digest(tenant.key, signed.encode(), "sha256"))
+def _json(status: int, body: Mapping[str, Any]) -> Reply:
+    return Reply(status, orjson.dumps(body), {"Content-Type": "application/json; charset=utf-8"}, workload="signin")

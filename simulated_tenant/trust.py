@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from jwt.types import Options
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS = ("PS256", "RS256")
@@ -111,7 +112,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _verified(assertion: str, key: Any, audience: str, number: int) -> dict[str, Any]:
     try:
-        options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        options: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
         claims: dict[str, Any] = jwt.decode(assertion, key, ALGORITHMS, options, audience=audience)
     except jwt.InvalidAudienceError:
         raise Refused(50013, "the audience is another") from None

@@ -57,14 +57,14 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer, and how the server is to deliver it: whole, cut short, or not at all."""
+    """A reply, and how the server is to deliver it: whole, cut short, or not at all."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     delivery: str = "whole"
-    service: str = ""
-    seats: list[str] = field(default_factory=list)
+    workload: str = ""
+    mailboxes: list[str] = field(default_factory=list)
 
     @property
     def json(self) -> Any:
@@ -77,7 +77,7 @@ def request_id() -> str:
 
 
 def json_headers(request: Request, number: str) -> dict[str, str]:
-    """The headers Graph gives every JSON answer."""
+    """The headers Graph gives every JSON reply."""
     return {
         "Content-Type": CONTENT_TYPE,
         "request-id": number,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO, cast
@@ -17,7 +15,9 @@ from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_microsoft_graph.check.report import wrapped
 from source_microsoft_graph.config.configuration import SPEC, Config, trimmed
+from source_microsoft_graph.logs import use_log_formatter
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
@@ -65,6 +65,7 @@ def launch(args: list[str]) -> int:
     # Airbyte reads messages from a pipe; whoever has a terminal there has come to look for themselves.
     if parsed.command == "check" and sys.stdout.isatty():
         return show_check(parsed.config)
+    use_log_formatter()
     entrypoint = _Entrypoint(SourceMicrosoftGraph())
     with PRINT_BUFFER:
         for message in entrypoint.run(parsed):
@@ -75,14 +76,19 @@ def launch(args: list[str]) -> int:
 
 def show_check(config_file: str) -> int:
     """The check as a table; the exit code is 1 where nothing can be read."""
+    from rich.console import Console
+
     logging.getLogger("airbyte").setLevel(logging.CRITICAL)
-    width, colours = shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ
+    # With NO_COLOR, rich leaves bold and dim text; without a colour system it writes text alone: https://no-color.org
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
     try:
         raw = SourceMicrosoftGraph.read_config(config_file)
         AirbyteEntrypoint.set_up_secret_filter(trimmed(raw), SPEC)
         report = preflight(Config.parse(raw), logging.getLogger("airbyte"))
     except AirbyteTracedException as trouble:
-        print("\n".join(textwrap.wrap(str(trouble.message), width, break_long_words=False, break_on_hyphens=False)))
+        print("\n".join(wrapped(str(trouble.message), console.width)))
         return 1
-    print(f"\n{report.table(width, colours)}\n")
+    console.print()
+    report.show(console)
+    console.print()
     return 0 if report.readable() else 1

@@ -19,7 +19,8 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY, Stream
 
-from source_microsoft_graph.check.preflight import Preflight, Report
+from source_microsoft_graph.check.preflight import Preflight
+from source_microsoft_graph.check.report import Report
 from source_microsoft_graph.config.configuration import Config, trimmed
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
 from source_microsoft_graph.read.chunks import Chunk
@@ -136,7 +137,8 @@ def preflight(config: Config, logger: logging.Logger) -> Report:
     """Whether each stream can be read."""
     sync = Sync(config, logger)
     try:
-        return Preflight(sync, _all_streams(sync)).report()
+        found = Preflight(sync, _all_streams(sync))
+        return Report(found.verdicts(), found.roles, config)
     finally:
         sync.close()
 

@@ -1,1 +1,1 @@
-"""A tenant as tables: the connector's own output, read into a DuckDB file. `python3 dev.py run` starts it."""
+"""The main command, `python3 dev.py run`: runs the connector and loads its records into tables of a DuckDB file."""

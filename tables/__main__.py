@@ -1,4 +1,4 @@
-"""`python -m tables`, which `python3 dev.py run` starts: a tenant, as tables in a DuckDB file."""
+"""`python -m tables`, which `python3 dev.py run` starts: reads a tenant into tables of a DuckDB file."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from rich.console import Console
 
 from simulated_tenant import Tenant, serve
 from tables.connector import Connector
+from tables.display import Display
 from tables.queries import OUTPUT, ROOT
 from tables.replicate import replicate
-from tables.screen import Screen
 
 SECRETS = ROOT / "secrets" / "config.json"
 
 
 def main() -> int:
     arguments = _arguments()
-    screen = Screen(Console(highlight=False))
+    display = Display(Console(highlight=False))
     simulated = arguments.simulated or not SECRETS.exists()
-    # A file of its own for each, so that no made-up user is ever taken for a real one.
+    # Two files, so that users of the simulated tenant never appear among those of a real one.
     file = arguments.database or OUTPUT / ("simulated_tenant.duckdb" if simulated else "microsoft_graph.duckdb")
     tenant = "a simulated tenant" if simulated else f"the tenant of {os.path.relpath(SECRETS)}"
     because = f", since there is no {os.path.relpath(SECRETS)}" if simulated and not arguments.simulated else ""
-    screen.say(f"Reading {tenant} into {os.path.relpath(file)}{because}.")
+    display.line(f"Reading {tenant} into {os.path.relpath(file)}{because}.")
     with _simulated() if simulated else _real() as connector:
-        return replicate(connector, file, arguments.streams, incremental=arguments.incremental, screen=screen)
+        return replicate(connector, file, arguments.streams, incremental=arguments.incremental, display=display)
 
 
 @contextmanager
 def _real() -> Iterator[Connector]:
+    """The connector with the credentials of `secrets/config.json`."""
     yield Connector(SECRETS, os.environ)
 
 
 @contextmanager
 def _simulated() -> Iterator[Connector]:
+    """The connector with a simulated tenant, which is served for as long as the block runs."""
     with tempfile.TemporaryDirectory() as folder, serve(Tenant()) as server:
         config = Path(folder) / "config.json"
         config.write_text(json.dumps(server.config()))
@@ -51,13 +53,16 @@ def _simulated() -> Iterator[Connector]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py run", description="Read a tenant into tables of a DuckDB file.")
     parser.add_argument(
-        "--streams", type=lambda text: text.split(","), default=[], help="names with commas; every stream if left out"
+        "--streams",
+        type=lambda text: text.split(","),
+        default=[],
+        help="names with commas between them (default: all)",
     )
     parser.add_argument(
-        "--incremental", action="store_true", help="ask only for what changed since the last run with this option"
+        "--incremental", action="store_true", help="read only what changed since the last run with this option"
     )
     parser.add_argument("--database", type=Path, help="the DuckDB file (default: one in output)")
-    parser.add_argument("--simulated", action="store_true", help="read the simulated tenant, credentials or not")
+    parser.add_argument("--simulated", action="store_true", help="read the simulated tenant, even with credentials")
     return parser.parse_args()
 
 

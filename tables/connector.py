@@ -1,4 +1,4 @@
-"""The connector as a program: what it is asked, and the lines it answers with."""
+"""The connector as a process: the Airbyte protocol's commands, and the lines that it prints."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from typing import IO, Any
 Message = dict[str, Any]
 
 SCRIPT = (str(Path(sys.executable).with_name("source-microsoft-graph")),)
-_READ_AHEAD = 1024 * 1024
+_BUFFER_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Connector:
-    """A program that speaks the Airbyte protocol, and the configuration it is given."""
+    """A program with the Airbyte protocol's commands, its configuration file and its environment variables."""
 
     config: Path
     environment: Mapping[str, str] = field(repr=False)
     command: Sequence[str] = SCRIPT
 
     def discover(self) -> list[Message]:
-        """The streams it offers. Ends this program where it refuses to tell."""
+        """The streams of its catalog. Exits with its error messages if it prints no catalog."""
         command = [*self.command, "discover", "--config", str(self.config)]
-        done = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, text=True, check=False)
-        messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        completed = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, text=True, check=False)
+        messages = [json.loads(line) for line in completed.stdout.splitlines() if line.startswith("{")]
         for message in messages:
             if message["type"] == "CATALOG":
                 return list(message["catalog"]["streams"])
         errors = [message["trace"]["error"]["message"] for message in messages if message["type"] == "TRACE"]
-        sys.exit("\n".join(errors) or f"{command[0]} discover told no catalog.")
+        sys.exit("\n".join(errors) or f"{command[0]} discover printed no catalog.")
 
     @contextmanager
     def read(self, catalog: Message, state: Sequence[Message]) -> Iterator[subprocess.Popen[bytes]]:
-        """The running program; whatever it prints comes through its standard output."""
+        """The process of a read. Its standard error is joined to its standard output. It ends if the block fails."""
         with TemporaryDirectory() as name:
             files = {"catalog": catalog, **({"state": list(state)} if state else {})}
             command = [*self.command, "read", "--config", str(self.config)]
@@ -50,7 +50,7 @@ class Connector:
             with subprocess.Popen(
                 command,
                 env=self.environment,
-                bufsize=_READ_AHEAD,
+                bufsize=_BUFFER_BYTES,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -63,5 +63,6 @@ class Connector:
 
 
 def output_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    """The lines of a process of `Connector.read`."""
     assert process.stdout is not None
     return process.stdout

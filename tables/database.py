@@ -1,11 +1,15 @@
 """Typed tables in a DuckDB file.
 
-Scalars get a column of their own type and lists of scalars a list of it. Objects, and lists of them, are JSON: Graph's
-types are open, so what an object holds grows without notice, and JSON neither loses the new nor has to be altered
-for it. `"from"->>'$.email_address.address'` reads out of one.
+A scalar has a column of its type, and a list of scalars has a column of lists. Objects and lists of objects are JSON:
+Graph adds properties to its types at any time, and a JSON column keeps a new property without being altered.
+`"from"->>'$.email_address.address'` reads a property of one.
 
-The schema `sync` holds what is known of the last read: `sync.streams` and, for the next one, `sync.state`. State is
-written together with the rows it stands for, so that one never runs ahead of the other.
+The schema `sync` describes the last read: `sync.streams` has its result and `sync.state` has the state that the next
+incremental read starts from. A stream's rows and its state are written in one transaction: a state without its rows
+would make the next read leave those rows out.
+
+The loading is written by hand on purpose. DuckDB parses and converts the records itself, so a library that loads
+records would add only a second pass over each of them in Python, and it would decide when a transaction ends.
 """
 
 from __future__ import annotations
@@ -18,19 +22,19 @@ from typing import Any
 
 import duckdb
 
-from tables.reading import StreamSoFar
+from tables.received import ReceivedStream
 
 DELETED_AT = "_ab_cdc_deleted_at"
-"""By Airbyte's convention, a record with a value here says that the row is gone."""
+"""By Airbyte's convention, a record with a value in this column means that the object was deleted."""
 
 _TYPES = {"boolean": "BOOLEAN", "integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR"}
 _FORMATS = {"date-time": "TIMESTAMPTZ", "date": "DATE"}
 _LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes that DuckDB's reader expects of a line at most, unless told otherwise."""
+"""Bytes of the longest line that DuckDB's JSON reader takes by default."""
 
 
 def column_type(schema: Mapping[str, Any]) -> str:
-    """DuckDB's type for a property of a JSON schema."""
+    """DuckDB's type for a property of a JSON schema; JSON for whatever is not a scalar or a list of scalars."""
     types = schema.get("type", "object")
     (kind, *_) = [types] if isinstance(types, str) else [name for name in types if name != "null"]
     if kind == "array":
@@ -42,11 +46,11 @@ def column_type(schema: Mapping[str, Any]) -> str:
 
 
 class Database:
-    """The file, held open for writing from before the read: a second run would wait for the first in vain."""
+    """The file, open for writing: DuckDB lets one process write, so a second run fails before it reads anything."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Nothing is fetched: what is needed of DuckDB's extensions is part of the package.
+        # DuckDB would download an extension that a query needs. The only one needed here, JSON, is part of its package.
         self._connection = duckdb.connect(
             str(file), config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
@@ -67,32 +71,32 @@ class Database:
     ) -> None:
         self._connection.close()
 
-    def filled(self) -> set[str]:
-        """The tables that hold anything."""
+    def tables_with_rows(self) -> set[str]:
+        """The names of the streams' tables that are not empty."""
         found = self._connection.execute(
             "select table_name from duckdb_tables() where schema_name = 'main' and estimated_size > 0"
         )
         return {name for (name,) in found.fetchall()}
 
     def state(self, streams: Collection[str]) -> list[dict[str, Any]]:
-        """Where the last reads of these streams ended, as the connector takes it."""
+        """The last state messages of these streams, as the connector's option `--state` takes them."""
         found = self._connection.execute("select stream, state from sync.state").fetchall()
         return [json.loads(state) for stream, state in found if stream in streams]
 
-    def load(self, configured: Mapping[str, Any], lines: Path, read: StreamSoFar, *, changes_only: bool) -> None:
-        """Bring the table up to date with the records of a read, the last one of a key winning.
+    def load(self, configured: Mapping[str, Any], lines: Path, stream: ReceivedStream, *, changes_only: bool) -> None:
+        """Write the records of a read into the stream's table. Of several records with one key the last counts.
 
-        Only a complete read of everything replaces the table. Changes alone, or what there is of a read that failed,
-        are written over what is there.
+        `lines` is a file of RECORD messages. A complete read replaces the table. An incomplete read, or one of
+        `changes_only`, replaces and deletes single rows.
         """
-        stream = configured["stream"]
-        name, key = stream["name"], [path[0] for path in stream.get("source_defined_primary_key") or ()]
-        columns = {name: column_type(schema) for name, schema in stream["json_schema"]["properties"].items()}
-        self._stage(columns, lines, read.longest)
+        declared = configured["stream"]
+        key = [path[0] for path in declared.get("source_defined_primary_key") or ()]
+        columns = {name: column_type(schema) for name, schema in declared["json_schema"]["properties"].items()}
+        self._stage(columns, lines, stream.longest)
         self._connection.execute("begin")
         try:
-            self._bring_up_to_date(name, key, columns, keeps=changes_only or not read.is_complete)
-            self._note(read, is_resumable=configured["sync_mode"] == "incremental")
+            self._write(stream.name, key, columns, keeps_rows=changes_only or not stream.is_complete)
+            self._write_result(stream, is_resumable=configured["sync_mode"] == "incremental")
             self._connection.execute("commit")
         except BaseException:
             self._connection.execute("rollback")
@@ -101,7 +105,7 @@ class Database:
             self._connection.execute("drop table staged")
 
     def _stage(self, columns: Mapping[str, str], lines: Path, longest: int) -> None:
-        """The records in a table of their own, in the order they were read."""
+        """Load the records into the temporary table `staged`, in the order they were read."""
         data = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
         self._connection.execute(
             f"""
@@ -112,23 +116,25 @@ class Database:
             [str(lines)],
         )
 
-    def _bring_up_to_date(self, name: str, key: Sequence[str], columns: Mapping[str, str], *, keeps: bool) -> None:
+    def _write(self, name: str, key: Sequence[str], columns: Mapping[str, str], *, keeps_rows: bool) -> None:
+        """Write the staged records into the table. `keeps_rows` keeps the table's other rows."""
         table, by, deleted_at = _quoted(name), ", ".join(map(_quoted, key)), _quoted(DELETED_AT)
         last = f"rowid in (select max(rowid) from staged group by {by})" if key else "true"
-        tells_deletions, run = DELETED_AT in columns, self._connection.execute
-        if not keeps:
+        has_deletions, run = DELETED_AT in columns, self._connection.execute
+        if not keeps_rows:
             run(f"drop table if exists {table}")
-        self._make(name, {column: kind for column, kind in columns.items() if column != DELETED_AT}, key)
-        insert = f"insert {'or replace ' if key and keeps else ''}into {table} by name"
-        if not tells_deletions:
+        self._create(name, {column: kind for column, kind in columns.items() if column != DELETED_AT}, key)
+        insert = f"insert {'or replace ' if key and keeps_rows else ''}into {table} by name"
+        if not has_deletions:
             run(f"{insert} select * from staged where {last}")
             return
         run(f"{insert} select * exclude {deleted_at} from staged where {last} and {deleted_at} is null")
         if key:
-            gone = f"select {by} from staged where {last} and {deleted_at} is not null"
-            run(f"delete from {table} where ({by}) in ({gone})")
+            deleted = f"select {by} from staged where {last} and {deleted_at} is not null"
+            run(f"delete from {table} where ({by}) in ({deleted})")
 
-    def _make(self, name: str, columns: Mapping[str, str], key: Sequence[str]) -> None:
+    def _create(self, name: str, columns: Mapping[str, str], key: Sequence[str]) -> None:
+        """Create the table if it does not exist, and otherwise add the columns that it does not have."""
         parts = [f"{_quoted(column)} {kind}" for column, kind in columns.items()]
         if key:
             parts.append(f"primary key ({', '.join(map(_quoted, key))})")
@@ -136,16 +142,16 @@ class Database:
         for column, kind in columns.items():
             self._connection.execute(f"alter table {_quoted(name)} add column if not exists {_quoted(column)} {kind}")
 
-    def _note(self, read: StreamSoFar, *, is_resumable: bool) -> None:
+    def _write_result(self, stream: ReceivedStream, *, is_resumable: bool) -> None:
         self._connection.execute(
             "insert or replace into sync.streams values (?, ?, now(), ?, ?)",
-            [read.name, read.status, read.records, read.skipped],
+            [stream.name, stream.status, stream.records, stream.skipped_objects],
         )
-        # A full refresh ends with a state too, one that says nothing. An older one goes on from before it: changes that
-        # are in the table already are written once more.
-        if is_resumable and read.state is not None:
+        # A full refresh ends with a state too, from which no read can start. The state before it stays valid: the next
+        # incremental read gets again what changed since then and writes it a second time.
+        if is_resumable and stream.state is not None:
             self._connection.execute(
-                "insert or replace into sync.state values (?, ?)", [read.name, json.dumps(read.state)]
+                "insert or replace into sync.state values (?, ?)", [stream.name, json.dumps(stream.state)]
             )
 
 

@@ -1,4 +1,4 @@
-"""Questions to ask of the tables: `python3 dev.py sql "select ..."`."""
+"""SQL queries of the tables: `python3 dev.py sql "select ..."` runs one, and a run suggests some."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,7 +17,7 @@ OUTPUT = ROOT / "output"
 _SUGGESTED = 3
 _SHOWN_ROWS = 1000
 
-# Each with the tables it needs.
+# Suggested queries, each with the tables that it reads.
 _QUERIES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("users",), "select user_type, account_enabled, count(*) as users from users group by all"),
     (
@@ -34,27 +34,26 @@ _ANY_TABLE = ("select * from {table} limit 5", "summarize {table}", "describe {t
 
 
 def suggestions(file: Path, tables: Sequence[str]) -> list[str]:
-    """Three commands to paste into a shell, about the tables there are."""
+    """At most three commands to paste into a shell, each with a query of the given tables."""
     queries = [query for needed, query in _QUERIES if set(needed) <= set(tables)]
     queries += [query.format(table=table) for table in tables[:1] for query in _ANY_TABLE]
     where = "" if file == latest() else f"--database {shlex.quote(os.path.relpath(file))} "
     return [f'python3 dev.py sql {where}"{query}"' for query in queries[:_SUGGESTED]]
 
 
-def latest(among: Collection[Path] | None = None) -> Path | None:
-    """The file that was written last."""
-    files = OUTPUT.glob("*.duckdb") if among is None else among
-    return max(files, key=lambda file: file.stat().st_mtime, default=None)
+def latest() -> Path | None:
+    """The DuckDB file in `output` that was written last; None if there is none."""
+    return max(OUTPUT.glob("*.duckdb"), key=lambda file: file.stat().st_mtime, default=None)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="dev.py sql", description="Ask the tables of the last run.")
-    parser.add_argument("query", nargs="?", help="SQL of DuckDB's; read from standard input if left out")
-    parser.add_argument("--database", type=Path, help="the file to ask (default: the newest in output)")
+    parser = argparse.ArgumentParser(prog="dev.py sql", description="Run a query of the tables of the last run.")
+    parser.add_argument("query", nargs="?", help="SQL for DuckDB (default: what standard input holds)")
+    parser.add_argument("--database", type=Path, help="the DuckDB file (default: the last written in output)")
     arguments = parser.parse_args()
     file = arguments.database or latest()
     if file is None or not file.is_file():
-        sys.exit(f"There is no {file or 'file of tables'} yet: python3 dev.py run")
+        sys.exit(f"There is no {file or 'DuckDB file'} yet. This command makes one: python3 dev.py run")
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
             found = connection.sql(arguments.query or sys.stdin.read())

@@ -1,4 +1,4 @@
-"""From a connector to tables: discover, read, load, tell."""
+"""From a connector to tables: discover its streams, read them, load the records, print a summary."""
 
 from __future__ import annotations
 
@@ -12,68 +12,87 @@ import duckdb
 from integration_tests.configured_catalog import select
 from tables.connector import Connector, Message, output_of
 from tables.database import Database
+from tables.display import Display
 from tables.queries import suggestions
-from tables.reading import Reading
-from tables.screen import Screen
+from tables.received import Received
 
 
-def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, incremental: bool, screen: Screen) -> int:
-    """Read the wanted streams, or all, into the file. Returns the connector's exit code."""
-    with screen.busy("Asking the connector for its streams ..."):
-        offered = {stream["name"]: stream for stream in connector.discover()}
-    if unknown := sorted(set(wanted) - set(offered)):
-        sys.exit(f"No such stream: {', '.join(unknown)}. There are {', '.join(offered)}.")
-    # An incremental read may take longer than a full one, such as that of a log, which is read day by day.
-    catalog = select((offered[name] for name in wanted or offered), None if incremental else "full_refresh")
+def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, incremental: bool, display: Display) -> int:
+    """Read the wanted streams, or all if none is named, into the DuckDB file.
+
+    Returns the connector's exit code, or 1 if that is 0 and a table could not be loaded. Exits if a wanted stream does
+    not exist, or if the file cannot be opened.
+    """
+    catalog = _catalog(connector, wanted, incremental, display)
     names = [name for name, _ in _modes(catalog)]
-    try:
-        database = Database(file)
-    except duckdb.IOException as error:
-        sys.exit(f"{file} cannot be opened, so nothing was read. {error}")
-    # Beside the file, since a folder for temporary files may be small or kept in memory.
-    with database, TemporaryDirectory(dir=file.parent, prefix=".reading-") as folder:
+    # The temporary folder is next to the file: the system's own may be small or held in memory.
+    with _open(file) as database, TemporaryDirectory(dir=file.parent, prefix=".reading-") as folder:
         resumable = {name for name, mode in _modes(catalog) if mode == "incremental"}
         state = database.state(resumable)
         resumed = {message["stream"]["stream_descriptor"]["name"] for message in state}
         if incremental:
-            screen.say(_announcement(resumable, resumed, names))
-        reading = Reading(names, Path(folder))
+            display.line(_announcement(resumable, resumed, names))
+        received = Received(names, Path(folder))
         with connector.read(catalog, state) as process:
-            with screen.progress(reading):
-                reading.follow(output_of(process))
-            code = process.wait()
-        seconds = reading.seconds
-        for configured, name in zip(catalog["streams"], names, strict=True):
-            read = reading.streams[name]
-            try:
-                with screen.busy(f"Loading {read.records:,} records of {name} ..."):
-                    database.load(configured, reading.file(name), read, changes_only=name in resumed)
-            except duckdb.Error as error:
-                read.status, code = "not loaded", code or 1
-                reading.errors.append(f"{name} could not be loaded, and its table is as it was. {error}")
-        filled = database.filled()
-    screen.account(list(reading.streams.values()))
-    screen.say(f"\n{reading.records:,} records read in {seconds:.1f} s, loaded in {reading.seconds - seconds:.1f} s.")
-    if reading.warnings:
-        screen.say("\nWarnings:", "bold yellow")
-        for line in reading.warnings:
-            screen.say(f"  {line}")
-    if code:
-        screen.say("\nWhat failed:", "bold red")
-        for line in reading.errors or reading.last_words or ["The connector ended without a word."]:
-            screen.say(f"  {line}")
-    if commands := suggestions(file, [name for name in names if name in filled]):
-        screen.say("\nTry:", "bold")
-    for command in commands:
-        screen.show(command)
-    return code
+            with display.progress(received):
+                received.receive(output_of(process))
+            exit_code = process.wait()
+        seconds = received.seconds
+        if not _load(database, catalog, received, resumed, display):
+            exit_code = exit_code or 1
+        with_rows = database.tables_with_rows()
+    display.summary(list(received.streams.values()))
+    loading = received.seconds - seconds
+    display.line()
+    display.line(f"{received.records:,} records read in {seconds:.1f} s, loaded in {loading:.1f} s.")
+    display.section("Warnings:", list(received.warnings), "yellow")
+    if exit_code:
+        no_error = ["The connector ended without an error message."]
+        display.section("What failed:", received.errors or list(received.other_lines) or no_error, "red")
+    display.commands("Try:", suggestions(file, [name for name in names if name in with_rows]))
+    return exit_code
+
+
+def _catalog(connector: Connector, wanted: Sequence[str], incremental: bool, display: Display) -> Message:
+    """The configured catalog of a read."""
+    with display.busy("Asking the connector for its streams ..."):
+        offered = {stream["name"]: stream for stream in connector.discover()}
+    if unknown := sorted(set(wanted) - set(offered)):
+        sys.exit(f"No such stream: {', '.join(unknown)}. There are {', '.join(offered)}.")
+    # Without --incremental every stream is read in full refresh, also one that could be read incrementally: a first
+    # incremental read can take longer, such as that of an audit log, which is read day by day.
+    return select((offered[name] for name in wanted or offered), None if incremental else "full_refresh")
 
 
 def _modes(catalog: Message) -> Iterator[tuple[str, str]]:
+    """The name and the sync mode of each stream."""
     return ((configured["stream"]["name"], configured["sync_mode"]) for configured in catalog["streams"])
 
 
+def _open(file: Path) -> Database:
+    """The database, opened before the read: a read may take hours, and nothing could be loaded afterwards."""
+    try:
+        return Database(file)
+    except duckdb.IOException as error:
+        sys.exit(f"{file} cannot be opened, so nothing was read. {error}")
+
+
+def _load(database: Database, catalog: Message, received: Received, resumed: set[str], display: Display) -> bool:
+    """Load each stream by itself. Returns whether all could be loaded."""
+    all_loaded = True
+    for configured in catalog["streams"]:
+        stream = received.streams[configured["stream"]["name"]]
+        try:
+            with display.busy(f"Loading {stream.records:,} records of {stream.name} ..."):
+                database.load(configured, received.file(stream.name), stream, changes_only=stream.name in resumed)
+        except duckdb.Error as error:
+            stream.status, all_loaded = "not loaded", False
+            received.errors.append(f"{stream.name} could not be loaded, and its table is as it was. {error}")
+    return all_loaded
+
+
 def _announcement(resumable: set[str], resumed: set[str], names: Sequence[str]) -> str:
+    """What an incremental read will ask for: `resumable` streams can be read incrementally, `resumed` have a state."""
     if not resumable:
         return "None of these streams can tell what changed, so everything is read."
     if not resumed:

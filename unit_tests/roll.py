@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from simulated_tenant import rules
-from simulated_tenant.endpoint import Listing
+from simulated_tenant.catalogue import CATALOGUE
+from simulated_tenant.collection import Collection
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.streams import STREAMS
@@ -118,18 +118,18 @@ def probes() -> list[int]:
     return [*full, *(number % MAX_BATCH for number in sharing.values() if number % MAX_BATCH)]
 
 
-# What the simulated tenant knows of a stream. It has no name for the connector's streams but their paths.
+# What the simulated tenant knows of a stream.
 
 
-def simulated(stream: GraphStream) -> Listing:
-    """The collection that a stream lists."""
+def simulated(stream: GraphStream) -> Collection:
+    """The collection at the path that a check requests for a stream."""
     path = re.sub(r"{\w+}", "x", stream.probe_path or stream.path_template)
-    listing, _ = rules.find(f"/v1.0/{path}")
-    assert isinstance(listing, Listing), f"The simulated tenant does not list {path}."
-    return listing
+    collection, _ = CATALOGUE.find(f"/v1.0/{path}", stream.sync.config.cloud.graph_host)
+    assert isinstance(collection, Collection), f"The simulated tenant does not list {path}."
+    return collection
 
 
 def unlisted(stream: GraphStream) -> set[str]:
     """The columns that stay empty because a list has these properties only where $select names them."""
-    selection = rules.SELECTIONS.get(simulated(stream).type)
-    return set() if stream.selects or not selection else set(map(snake_case, selection.on_request))
+    on_request = CATALOGUE.selection(simulated(stream).type).on_request
+    return set() if stream.selects else set(map(snake_case, on_request))

@@ -14,6 +14,7 @@ PACKAGE = "source_microsoft_graph"
 
 LAYERS = (
     "version",
+    "logs",
     "errors",
     "retries",
     "auth",

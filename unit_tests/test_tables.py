@@ -18,9 +18,9 @@ from rich.console import Console
 
 from tables.connector import Connector
 from tables.database import column_type
-from tables.reading import Reading
+from tables.display import Display, progress_view
+from tables.received import Received
 from tables.replicate import replicate
-from tables.screen import Screen, running
 from unit_tests import fake_connector
 
 KEY = {"source_defined_primary_key": [["id"]]}
@@ -52,8 +52,14 @@ def a_state(stream: str, **state: Any) -> dict[str, Any]:
     return {"type": "STATE", "state": told}
 
 
-def a_log(message: str, level: str = "WARN") -> dict[str, Any]:
-    return {"type": "LOG", "log": {"level": level, "message": message}}
+def a_log(message: str, level: str = "WARN", **fields: Any) -> dict[str, Any]:
+    return {"type": "LOG", "log": {"level": level, "message": message, **fields}}
+
+
+def a_skip(stream: str, count: int, meaning: str = "No mailbox.", remedy: str = "", link: str = "") -> dict[str, Any]:
+    """A log message about skipped objects, whose words say nothing: the field does."""
+    skipped = {"stream": stream, "meaning": meaning, "remedy": remedy, "link": link, "count": count}
+    return a_log("For people.", skipped=skipped)
 
 
 def an_error(message: str, stream: str | None = None) -> dict[str, Any]:
@@ -81,9 +87,9 @@ class Run:
         told = {"streams": streams, "lines": lines, "exit_code": exit_code, "given": str(self._given)}
         self._config.write_text(json.dumps(told))
         connector = Connector(self._config, {}, (sys.executable, fake_connector.__file__))
-        screen = Screen(Console(file=io.StringIO(), width=width))
-        code = replicate(connector, self.file, [], incremental=incremental, screen=screen)
-        self.text = screen._console.file.getvalue()  # type: ignore[attr-defined]
+        display = Display(Console(file=io.StringIO(), width=width))
+        code = replicate(connector, self.file, [], incremental=incremental, display=display)
+        self.text = display._console.file.getvalue()  # type: ignore[attr-defined]
         return code
 
     @property
@@ -321,15 +327,32 @@ def test_only_tables_with_rows_are_to_be_tried(run: Run) -> None:
 
 
 def test_skipped_objects_are_counted_by_reason(run: Run) -> None:
-    told = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 30 skipped in all. No mailbox.")]
-    run([a_stream("users")], *told, a_status("users", "COMPLETE"))
+    """A count includes those before it, in whatever order the messages come; reasons and streams add up."""
+    told = [a_skip("users", 2), a_skip("users", 1), a_skip("users", 30), a_skip("users", 4, "Gone.")]
+    done = [a_status("users", "COMPLETE"), a_status("groups", "COMPLETE")]
+    run([a_stream("users"), a_stream("groups")], *told, a_skip("groups", 1, "Gone."), *done)
     assert "30  No mailbox." in run.text
-    assert run.rows("select skipped from sync.streams") == [(30,)]
+    assert " 4  Gone." in run.text
+    assert run.rows("select stream, skipped from sync.streams order by all") == [("groups", 1), ("users", 34)]
+
+
+def test_objects_skipped_for_another_stream_are_a_warning(run: Run) -> None:
+    """A parent that was not asked for has no row in the table."""
+    run([a_stream("chat_messages")], a_skip("chats", 1), a_status("chat_messages", "COMPLETE"))
+    assert "\nWarnings:\n  For people.\n" in run.text
+    assert run.rows("select skipped from sync.streams") == [(0,)]
+
+
+def test_words_about_skipped_objects_are_words(run: Run) -> None:
+    """English without the field is a warning like any other, and no count."""
+    run([a_stream("users")], a_log("users: 30 skipped in all. No mailbox."), a_status("users", "COMPLETE"))
+    assert "\nWarnings:\n  users: 30 skipped in all. No mailbox.\n" in run.text
+    assert run.rows("select skipped from sync.streams") == [(0,)]
 
 
 def test_a_warning_is_shown_once(run: Run) -> None:
     """What the connector warns of is not lost with its log; what was skipped stands in the table."""
-    skipped = [a_log("users: skipped user 7. No mailbox. 404"), a_log("users: 1 skipped in all. No mailbox.")]
+    skipped = [a_skip("users", 1), a_skip("users", 1)]
     warning = a_log("drives: drives of sites are left out. Grant something.")
     run([a_stream("users")], a_log("Reading.", "INFO"), *skipped, warning, warning, a_status("users", "COMPLETE"))
     assert "\nWarnings:\n  drives: drives of sites are left out. Grant something.\n" in run.text
@@ -341,14 +364,28 @@ def test_a_warning_is_shown_once(run: Run) -> None:
 def test_it_fits_eighty_columns(run: Run) -> None:
     """The table does; what can be done about a reason stands below it once, broken by a terminal alone."""
     meaning = "No active cloud mailbox: a guest, an unlicensed user, or a mailbox kept on premises."
-    reason = f"{meaning} If it should be read, assign a licence. (https://learn.microsoft.com/exchange/troubleshoot)"
-    told = a_log(f"conditional_access_policies: 1234 skipped in all. {reason}")
+    remedy, link = "If it should be read, assign a licence.", "https://learn.microsoft.com/exchange/troubleshoot"
+    told = a_skip("conditional_access_policies", 1234, meaning, remedy, link)
     run([a_stream("conditional_access_policies")], told, a_status("conditional_access_policies", "COMPLETE"), width=80)
     table, _, below = run.text.partition("\n\n")
     assert max(map(len, table.splitlines())) <= 80
     assert meaning in " ".join(table.split())
     assert "assign a licence" not in table
-    assert below.startswith(reason)
+    assert below.startswith(f"{meaning} {remedy} ({link})")
+
+
+def test_a_terminal_gets_whole_links() -> None:
+    """Words are put on the next line, with the indent, and a link is longer than its line."""
+    console = Console(file=io.StringIO(), width=40)
+    link = "(https://learn.microsoft.com/exchange/troubleshoot/rest-api-is-not-yet-supported)"
+    Display(console, wraps=True).section("Warnings:", [f"One mailbox could not be read by this app. {link}"], "yellow")
+    assert console.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "",
+        "Warnings:",
+        "  One mailbox could not be read by this",
+        "  app.",
+        f"  {link}",
+    ]
 
 
 def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
@@ -365,22 +402,22 @@ def test_a_file_in_use_is_told_before_anything_is_read(run: Run) -> None:
     assert not run._given.exists()
 
 
-def a_reading(folder: Path, *lines: dict[str, Any]) -> Reading:
-    reading = Reading(["users", "groups"], folder)
-    reading.follow(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
-    return reading
+def what_was_received(folder: Path, *lines: dict[str, Any]) -> Received:
+    received = Received(["users", "groups"], folder)
+    received.receive(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    return received
 
 
-def drawn(reading: Reading) -> str:
+def drawn(received: Received) -> str:
     console = Console(file=io.StringIO(), width=80)
-    console.print(running(reading))
+    console.print(progress_view(received))
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_progress_shows_what_is_read(tmp_path: Path) -> None:
     """The totals, then a line for each stream that is being read."""
-    lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_log("users: skipped user 7. No mailbox. 404")]
-    text = drawn(a_reading(tmp_path, *lines))
+    lines = [a_status("users", "STARTED"), a_record("users", id="1"), a_skip("users", 1)]
+    text = drawn(what_was_received(tmp_path, *lines))
     assert "0 of 2 streams, 1 records" in text
     assert "1 skipped" in text
     assert [line.split() for line in text.splitlines()[1:]] == [["users", "1"]]
@@ -394,7 +431,7 @@ def test_progress_shows_a_wait_for_a_limit(tmp_path: Path) -> None:
     started = [a_status("users", "STARTED"), a_status("groups", "STARTED")]
     waits = [*started, a_status("users", "RUNNING", **timed), a_status("groups", "RUNNING", **untimed)]
 
-    text = drawn(a_reading(tmp_path, *waits))
+    text = drawn(what_was_received(tmp_path, *waits))
     assert "waiting for a limit, 60 s" in text or "waiting for a limit, 59 s" in text
     assert text.count("waiting for a limit") == 2
-    assert drawn(a_reading(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1
+    assert drawn(what_was_received(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1

@@ -6,13 +6,10 @@ one row of each stream, of the first object where a row belongs to one, many str
 
 from __future__ import annotations
 
-import textwrap
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from source_microsoft_graph.auth.credentials import Credentials
-from source_microsoft_graph.config.clouds import Cloud
 from source_microsoft_graph.errors import Help, Lack, SignInRefused, StreamRefused
 from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize
 from source_microsoft_graph.graph.catalogue import NOT_IN_CLOUD, Action
@@ -22,8 +19,6 @@ from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.permissions import either, in_words, lacking, left_out
 from source_microsoft_graph.sync.context import Owner, Sync
-
-_GREEN, _RED, _BOLD, _DIM = "32", "31", "1", "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +44,11 @@ class Preflight:
     def __init__(self, sync: Sync, streams: Sequence[GraphStream]) -> None:
         self._sync = sync
         self._streams = streams
-        self._roles = sync.auth.roles
+        self.roles = sync.auth.roles
         self._verdicts: dict[type[GraphStream], Verdict] = {}
         self._first: dict[type[GraphStream], Owner] = {}
 
-    def report(self) -> Report:
+    def verdicts(self) -> list[Verdict]:
         """One verdict for each stream, in the order of the streams."""
         waiting = list(self._streams)
         while waiting:
@@ -69,8 +64,7 @@ class Preflight:
                     self._verdicts[type(stream)] = verdict or self._readable(stream)
             for probe_batch in probes.values():
                 self._probe(probe_batch)
-        verdicts = [self._verdicts[type(stream)] for stream in self._streams]
-        return Report(verdicts, self._roles, self._sync.auth.credentials, self._sync.config.cloud)
+        return [self._verdicts[type(stream)] for stream in self._streams]
 
     def _waits_for(self, stream: GraphStream, others: Iterable[GraphStream]) -> bool:
         return any(type(other) in _parents(stream) for other in others)
@@ -84,7 +78,7 @@ class Preflight:
         if not stream.in_cloud:
             return _lacking(stream, NOT_IN_CLOUD)
         # Not every token tells its roles.
-        if self._roles and (missing := lacking(stream, self._roles)):
+        if self.roles and (missing := lacking(stream, self.roles)):
             detail = ", ".join(either(permission, least) for permission, least in missing.items())
             return Verdict(stream.name, Lack.PERMISSION, detail, permissions=tuple(missing))
         of_parents = (self._verdicts[parent] for parent in _parents(stream) if parent in self._verdicts)
@@ -117,7 +111,7 @@ class Preflight:
         if action is Action.RENEW and not of_one_owner:
             raise self._sync.client.fail(SignInRefused(f"{rule.help} {response}"))
         if action is Action.DENY:
-            is_permitted = bool(self._roles.intersection(stream.permissions))
+            is_permitted = bool(self.roles.intersection(stream.permissions))
             if not is_permitted:
                 return self._denied(stream, response=str(response))
             action = Action.SKIP if of_one_owner else Action.FAIL
@@ -134,8 +128,8 @@ class Preflight:
         return Verdict(stream.name, Lack.PERMISSION, in_words(stream), response, stream.permissions[:1])
 
     def _readable(self, stream: GraphStream) -> Verdict:
-        by = next((permission for permission in stream.permissions if permission in self._roles), "")
-        missing = left_out(stream, self._roles) if by else {}
+        by = next((permission for permission in stream.permissions if permission in self.roles), "")
+        missing = left_out(stream, self.roles) if by else {}
         return Verdict(stream.name, None, "; ".join([by, *(f"{what} take {it}" for what, it in missing.items())]))
 
 
@@ -146,77 +140,3 @@ def _parents(stream: GraphStream) -> list[type]:
 
 def _lacking(stream: GraphStream, help_: Help) -> Verdict:
     return Verdict(stream.name, help_.lack, help_.meaning, f"{help_.remedy} ({help_.link})")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a preflight found, in words. `granted` are the permissions that the token tells of."""
-
-    verdicts: Sequence[Verdict]
-    granted: frozenset[str]
-    credentials: Credentials
-    cloud: Cloud
-
-    def readable(self) -> int:
-        return sum(verdict.lack is None for verdict in self.verdicts)
-
-    def summary(self) -> str:
-        """All of it in one paragraph, for a form."""
-        findings = (" ".join((f"{head}:", *texts)) for head, texts in self._findings(of_streams=True))
-        return " ".join((self._count(), *findings))
-
-    def table(self, width: int, colours: bool) -> str:
-        """All of it for a terminal: a line a stream, then what to do."""
-
-        def paint(colour: str, text: str) -> str:
-            return f"\033[{colour}m{text}\033[0m" if colours and text else text
-
-        def wrapped(text: str, indent: int) -> list[str]:
-            return textwrap.wrap(text, max(width - indent, 24), break_long_words=False, break_on_hyphens=False)
-
-        name_width = max(len(verdict.stream) for verdict in self.verdicts)
-        word_width = max(len(verdict.word) for verdict in self.verdicts)
-        indent = name_width + word_width + 8
-        lines = [paint(_BOLD, f"What {self.credentials.name} can read of {self.cloud.graph_host}"), ""]
-        for verdict in self.verdicts:
-            mark, colour = ("✗", _RED) if verdict.lack else ("✓", _GREEN)
-            first, *rest = wrapped(verdict.detail, indent) or [""]
-            word = paint(colour, verdict.word.ljust(word_width))
-            line = f"  {paint(colour, mark)} {verdict.stream:<{name_width}}  {word}  {paint(_DIM, first)}"
-            lines += [line.rstrip(), *(" " * indent + paint(_DIM, text) for text in rest)]
-        lines += ["", paint(_BOLD, self._count())]
-        for head, texts in self._findings(of_streams=False):
-            lines += ["", head]
-            for text in texts:
-                first, *rest = wrapped(text, 4)
-                lines += [f"  • {first}", *(f"    {line}" for line in rest)]
-        return "\n".join(lines)
-
-    def _findings(self, *, of_streams: bool) -> Iterator[tuple[str, list[str]]]:
-        """What is lacking and what to do about it; `of_streams` repeats which permissions each stream lacks."""
-        lacking: defaultdict[Lack, defaultdict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
-        for verdict in self.verdicts:
-            if verdict.lack:
-                lacking[verdict.lack][verdict.detail, verdict.remedy].append(verdict.stream)
-        for lack in (lack for lack in Lack if lack in lacking):
-            texts = [
-                _sentence(f"{', '.join(streams)}: {detail} {remedy}")
-                for (detail, remedy), streams in lacking[lack].items()
-                if of_streams or lack is not Lack.PERMISSION
-            ]
-            if lack is Lack.PERMISSION:
-                wanted = dict.fromkeys(permission for verdict in self.verdicts for permission in verdict.permissions)
-                granted = ", ".join(sorted(self.granted)) or "nothing that the token tells of"
-                texts += [self.credentials.grant(*wanted), f"Granted so far: {granted}."]
-            yield lack.value.capitalize(), texts
-
-    def _count(self) -> str:
-        readable, streams = self.readable(), len(self.verdicts)
-        if not readable:
-            return "No stream can be read."
-        return f"{'All' if readable == streams else f'{readable} of'} {streams} streams can be read."
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith(".") or (text.endswith(")") and "(https:" in text) else f"{text}."

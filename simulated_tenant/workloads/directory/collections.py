@@ -1,0 +1,258 @@
+"""The directory's collections: users, groups, applications, service principals, roles, and who belongs to what.
+
+https://learn.microsoft.com/graph/azuread-identity-access-management-concept-overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from simulated_tenant.arrange import arrange
+from simulated_tenant.collection import (
+    Call,
+    Collection,
+    Endpoint,
+    Finder,
+    Paging,
+    Query,
+    SingleEntity,
+    Tracking,
+    Workload,
+    words,
+)
+from simulated_tenant.entities import Entities
+from simulated_tenant.limits import DIRECTORY_UNITS, RequestLimit
+from simulated_tenant.mutations import Mutations
+from simulated_tenant.problems import Problem, problem
+from simulated_tenant.shapes import Entity
+from simulated_tenant.workloads.directory.changes import DirectoryChanges
+from simulated_tenant.workloads.directory.contents import (
+    APPLICATION_READ,
+    GROUP_BASIC,
+    GROUP_READ,
+    ROLE_READ,
+    SELECTIONS,
+    USER_BASIC,
+    USER_READ,
+    VISIBLE_BY,
+    Directory,
+)
+from simulated_tenant.workloads.directory.mutations import MemberMutations, RestorableMutations, RoleMutations
+
+
+def _first_request(call: Call) -> str:
+    """The first request of all, with an empty token: https://learn.microsoft.com/graph/delta-query-overview#synchronization-reset"""
+    query = [f"{name}={quote(call.options[name], safe='')}" for name in ("$select", "$filter") if name in call.options]
+    return f"https://{call.request.host}{call.request.path}?{'&'.join([*query, '$deltatoken='])}"
+
+
+DIRECTORY = Workload(
+    "directory",
+    denial=lambda query: problem("directory_denied"),
+    gate=lambda query: query.refuse_troubled("user", "user"),
+    missing=lambda name, text: problem("user_gone", text),
+    expired=lambda call: problem("page_token_expired"),
+    resync=lambda call: problem("sync_state_not_found", headers={"Location": _first_request(call)}),
+    unsupported=lambda option: Problem(400, "Request_BadRequest", f"'{option}' is not supported by the service."),
+    unfilterable=lambda name, kind: Problem(
+        400,
+        "Request_UnsupportedQuery",
+        f"Unsupported or invalid query filter clause specified for property '{name}' of resource '{kind}'.",
+    ),
+    oversized=lambda top, most: Problem(
+        400,
+        "Request_UnsupportedQuery",
+        f"Invalid page size specified: '{top}'. Must be between 1 and {most} inclusive.",
+    ),
+    ignores_undeclared=True,
+    advanced_queries=True,
+    trouble=lambda size: {"user": {}},
+    units=DIRECTORY_UNITS,
+)
+# Graph has these paths. Nothing answers them here, unless a collection of this path is declared below.
+NOT_SIMULATED = words(
+    "/organization /subscribedSkus /devices /contacts /me /roleManagement/directory/roleAssignments "
+    "/groups/{group}/transitiveMembers"
+)
+
+
+def _with_sign_ins(call: Call, collection: Collection, entities: Entities) -> Entities:
+    """signInActivity asks for AuditLog.Read.All and a premium licence, or the whole request fails.
+
+    https://learn.microsoft.com/graph/api/user-list#permissions
+    """
+    if call.selects("signInActivity"):
+        if not call.may(("AuditLog.Read.All",)):
+            raise problem("audit_denied")
+        if not call.state.traits.premium:
+            raise problem("sign_ins_not_premium")
+    return arrange(call, collection, entities)
+
+
+def _without_hidden_sign_ins(query: Query, user: Entity) -> Entity:
+    shown = query.state.traits.premium and query.may(("AuditLog.Read.All",))
+    return user if shown else {name: value for name, value in user.items() if name != "signInActivity"}
+
+
+def _every(kind: str) -> Callable[[Query], Entities]:
+    return lambda query: query.state.of(Directory).every(kind)
+
+
+def _certified(kind: str) -> Callable[[Query], Entities]:
+    """The bytes of a key come only when keyCredentials is named: https://learn.microsoft.com/graph/api/application-list"""
+
+    def entities(query: Query) -> Entities:
+        directory = query.state.of(Directory)
+        return directory.with_keys(kind) if query.selects("keyCredentials") else directory.every(kind)
+
+    return entities
+
+
+def _found(kind: str) -> Finder:
+    return lambda state, known, text: state.of(Directory).find(kind, text)
+
+
+def _named(kind: str) -> Callable[[Query], Entity]:
+    return lambda query: query.state.of(Directory).object((kind, query.ids[kind]))
+
+
+def _related(relation: str, owner: str) -> Callable[[Query], Entities]:
+    def entities(query: Query) -> Entities:
+        directory = query.state.of(Directory)
+        members = getattr(directory, relation)(query.ids[owner])
+        return Entities(members, lambda member: directory.visible(member, query.roles))
+
+    return entities
+
+
+def _members(query: Query) -> Entities:
+    """v1.0 leaves service principals out: https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10"""
+    members = _related("members", "group")(query)
+    if query.state.traits.members_include_apps:
+        return members
+    return members.over([member for member in members.ascending if member[0] != "servicePrincipal"])
+
+
+def _memberships(query: Query, group: Entity) -> Entity | None:
+    """Where groups list no service principals, all that is known of such a member is its type and id."""
+    listed = query.state.traits.members_include_apps or group["@odata.type"] != "#microsoft.graph.group"
+    return None if listed else group
+
+
+def _stale(entity: Entity) -> Entity:
+    """An object as an earlier page of a round may still show it; the later one counts."""
+    return {**entity, "displayName": f"Old {entity['displayName']}"}
+
+
+def _tracked(kind: str, permissions: tuple[str, ...], untracked: tuple[str, ...] = ()) -> Tracking:
+    """No $top, no $orderby, no $expand: https://learn.microsoft.com/graph/delta-query-overview#optional-query-parameters"""
+    return Tracking(
+        lambda call, entities: DirectoryChanges(call, kind, entities, untracked),
+        options="$select $filter",
+        paging=Paging(100),
+        permissions=permissions,
+        lifetime=lambda traits: traits.delta_token_seconds,
+        repeats=lambda traits: traits.repeat_directory_objects,
+        stale=_stale,
+    )
+
+
+BY_NAME = {"displayName": "asc desc"}
+PAGED = partial(
+    Collection,
+    workload=DIRECTORY,
+    paging=Paging(100, 999),
+    options="$select $top $filter $orderby $count $search $expand",
+    orders=BY_NAME,
+)
+# Directory roles and their members come in one page: https://learn.microsoft.com/graph/paging
+IN_ONE_PAGE = partial(Collection, workload=DIRECTORY, options="$select $expand")
+
+
+def directory_objects(
+    path: str, stream: str, kind: str, permissions: tuple[str, ...], of: Any = PAGED, **declared: Any
+) -> Collection:
+    """A collection of all directory objects of a kind. Its placeholder has the kind's name, unless one is given."""
+    declared = {
+        "placeholder": kind,
+        "find": _found(kind),
+        "entities": _every(kind),
+        "selection": SELECTIONS.get(kind),
+        "mutations": partial(RestorableMutations, kind=kind),
+        **declared,
+    }
+    collection: Collection = of(path, permissions=permissions, type=kind, stream=stream, **declared)
+    return collection
+
+
+def members(path: str, stream: str, permissions: tuple[str, ...], of: Any = PAGED, **declared: Any) -> Collection:
+    """A collection of the directory objects that are related to another."""
+    declared = {"options": "$select $top $filter $count $search", "orders": {}, **declared} if of is PAGED else declared
+    collection: Collection = of(path, permissions=permissions, stream=stream, kinds=tuple(VISIBLE_BY), **declared)
+    return collection
+
+
+GROUPS = directory_objects(
+    "/groups", "groups", "group", (*GROUP_READ, "Group.ReadBasic.All"), basic=(GROUP_READ, GROUP_BASIC),
+    filters={
+        "id": "eq in", "groupTypes": "any", "resourceProvisioningOptions": "any", "mailEnabled": "eq", "mail": "eq",
+        "securityEnabled": "eq", "displayName": "eq",
+    },
+    tracking=_tracked("group", GROUP_READ),
+)  # fmt: skip
+PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    directory_objects(
+        "/users", "users", "user", (*USER_READ, "User.ReadBasic.All"), basic=(USER_READ, USER_BASIC),
+        filters={
+            "id": "eq in", "userType": "eq ne*", "accountEnabled": "eq ne*", "createdDateTime": "eq ne* ge le",
+            "userPrincipalName": "eq in", "displayName": "eq", "department": "eq", "mail": "eq",
+        },
+        orders=BY_NAME | {"userPrincipalName": "asc desc"}, paging=Paging(100, 999, maxima={"signInActivity": 500}),
+        arrange=_with_sign_ins, columns=_without_hidden_sign_ins,
+        # Observed: https://github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189
+        tracking=_tracked("user", USER_READ, untracked=("signInActivity",)),
+        limits=(RequestLimit(10, 60, when="signInActivity"),), units=2,
+    ),
+    GROUPS,
+    directory_objects(
+        "/applications", "applications", "application", APPLICATION_READ, entities=_certified("application"),
+        filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
+        tracking=_tracked("application", APPLICATION_READ), limits=PER_KEYS, units=2,
+    ),
+    directory_objects(
+        "/servicePrincipals", "service_principals", "servicePrincipal", APPLICATION_READ,
+        entities=_certified("servicePrincipal"), filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
+        tracking=_tracked("servicePrincipal", APPLICATION_READ), limits=PER_KEYS,
+    ),
+    members(
+        "/groups/{group}/members", "group_member", (*GROUP_READ, "GroupMember.ReadBasic.All", "Group.ReadBasic.All"),
+        entities=_members, mutations=partial(MemberMutations, relation="members"), units=3,
+    ),
+    members(
+        "/servicePrincipals/{servicePrincipal}/memberOf", "group_member", APPLICATION_READ, inverse="group",
+        entities=_related("groups_of_app", "servicePrincipal"), columns=_memberships,
+    ),
+    members(
+        "/groups/{group}/owners", "group_owner", GROUP_READ, entities=_related("owners", "group"),
+        mutations=partial(MemberMutations, relation="owners"),
+    ),
+    directory_objects(
+        "/directoryRoles", "directory_roles", "directoryRole", ROLE_READ, IN_ONE_PAGE, placeholder="role",
+        tracking=_tracked("directoryRole", ROLE_READ), mutations=partial(RoleMutations, kind="directoryRole"),
+    ),
+    directory_objects(
+        "/directoryRoleTemplates", "directory_role_templates", "directoryRoleTemplate", ROLE_READ, IN_ONE_PAGE,
+        mutations=Mutations,
+    ),
+    members(
+        "/directoryRoles/{role}/members", "directory_role_member", ROLE_READ, IN_ONE_PAGE,
+        entities=_related("role_members", "role"),
+    ),
+    SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
+    SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
+)  # fmt: skip

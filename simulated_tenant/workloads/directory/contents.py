@@ -1,0 +1,294 @@
+"""Entra ID: users, groups, applications, service principals, directory roles, and who belongs to what.
+
+https://learn.microsoft.com/graph/azuread-identity-access-management-concept-overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import timedelta
+
+from simulated_tenant.collection import Selection, words
+from simulated_tenant.entities import Entities
+from simulated_tenant.history import History, current
+from simulated_tenant.shapes import EPOCH, VARIANTS, Entity, Guids, Shape, fragment, graph_time, thawed
+from simulated_tenant.size import Size
+from simulated_tenant.state import State
+
+DOMAIN = "contoso.com"
+GIVEN = words("Adele Zoë Miguel Søren 李雷 Grady Isaiah Léa Nestor Patti O'Brian Anaïs Jürgen")
+SURNAMES = words("Vance Müller Núñez Ørsted Nguyễn Archie Langer D'Angelo Wilke Fernandez Smith-Jones")
+ROLES = words("Global User Exchange Application Teams Security Helpdesk Billing License Intune Printer Groups")
+
+SHAREPOINT_OWNED = words(
+    "aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills"
+)
+OUTLOOK_OWNED = words(
+    "allowExternalSenders autoSubscribeNewMembers hideFromAddressLists hideFromOutlookClients accessType isFavorite "
+    "isSubscribedByMail unseenCount unseenConversationsCount unseenMessagesCount welcomeMessageEnabled"
+)
+
+# What a list of each type shows. https://learn.microsoft.com/graph/api/user-list#optional-query-parameters,
+# https://learn.microsoft.com/graph/api/resources/group#properties
+SELECTIONS: Mapping[str, Selection] = {
+    "user": Selection(
+        default=words(
+            "businessPhones displayName givenName id jobTitle mail mobilePhone officeLocation preferredLanguage "
+            "surname userPrincipalName"
+        ),
+        refused=dict.fromkeys(SHAREPOINT_OWNED, "not_in_sharepoint")
+        | dict.fromkeys(words("mailboxSettings deviceEnrollmentLimit print"), "not_in_a_list"),
+    ),
+    "group": Selection(
+        on_request=words("assignedLabels assignedLicenses licenseProcessingState isManagementRestricted uniqueName"),
+        refused=dict.fromkeys(OUTLOOK_OWNED, "not_in_a_list")
+        | {"hasMembersWithLicenseErrors": "never_on_a_get", "isArchived": "archived_flag"},
+    ),
+    "application": Selection(on_request=words("managerApplications authenticationBehaviors oauth2RequirePostResponse")),
+}
+WRITERS = " Directory.Read.All Directory.ReadWrite.All"
+USER_READ = words("User.Read.All User.ReadWrite.All" + WRITERS)
+GROUP_READ = words("Group.Read.All GroupMember.Read.All Group.ReadWrite.All GroupMember.ReadWrite.All" + WRITERS)
+APPLICATION_READ = words(
+    "Application.Read.All Application.ReadWrite.All Application.ReadWrite.OwnedBy Directory.Read.All"
+)
+ROLE_READ = words("RoleManagement.Read.Directory RoleManagement.ReadWrite.Directory" + WRITERS)
+USER_BASIC = words("displayName givenName surname mail id securityIdentifier userPrincipalName")
+GROUP_BASIC = words("id displayName description mail visibility groupTypes securityIdentifier")
+
+# Which permissions show more of a member than its id.
+# https://learn.microsoft.com/graph/permissions-overview#limited-information-returned-for-inaccessible-member-objects
+VISIBLE_BY: Mapping[str, tuple[str, ...]] = {
+    "user": (*USER_READ, "User.ReadBasic.All"),
+    "group": GROUP_READ,
+    "device": words("Device.Read.All" + WRITERS),
+    "servicePrincipal": APPLICATION_READ,
+    "orgContact": words("OrgContact.Read.All" + WRITERS),
+    "directoryRole": ROLE_READ,
+}
+
+Reference = tuple[str, int]
+
+
+class Directory:
+    """The tenant's directory, derived object by object from the seed."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.ids = {kind: Guids(state.seed, kind) for kind in (*KINDS, "appId")}
+        self.shapes = {name: self._shape(name, kind) for name, kind in KINDS.items()}
+        self.keys = {
+            name: [_with_keys(entity) for entity in self.shapes[name].entities]
+            for name, kind in KINDS.items() if kind.certified
+        }  # fmt: skip
+        self.related: dict[tuple[str, int], dict[Reference, bool]] = {}
+
+    def _shape(self, name: str, kind: Kind) -> Shape:
+        refused = SELECTIONS.get(name, Selection()).refused
+        return Shape(
+            name, self.state.seed, {"deletedDateTime": None, **dict.fromkeys(kind.hidden)}, refused, _without_keys
+        )
+
+    def count(self, kind: str) -> int:
+        """How many objects of a kind there were when the tenant was founded."""
+        return KINDS[kind].count(self.state.size)
+
+    def history(self, kind: str) -> History | None:
+        return self.state.histories.get(kind)
+
+    def exists(self, kind: str, number: int) -> bool:
+        history = self.history(kind)
+        return history.exists(number) if history else 0 <= number < self.count(kind)
+
+    def numbers(self, kind: str) -> Sequence[int]:
+        """The numbers of the objects of a kind that aren't gone."""
+        history, founded = self.history(kind), range(self.count(kind))
+        return history.numbers(founded) if history else founded
+
+    def find(self, kind: str, text: str) -> int | None:
+        """The number of the object with that id; a user is also known by the principal name."""
+        number = self.ids[kind].find(text)
+        if number is None and kind == "user" and text.startswith("user."):
+            digits = text.removeprefix("user.").split("@")[0].split("_")[0]
+            number = int(digits) if digits.isdecimal() else None
+        return number if number is not None and self.exists(kind, number) else None
+
+    def founded(self, reference: Reference) -> Entity:
+        """An object as it was when the tenant was founded."""
+        kind, number = reference
+        return self.shapes[kind].entity(number, {"id": self.ids[kind][number], **KINDS[kind].own(self, number)})
+
+    def object(self, reference: Reference) -> Entity:
+        entity, history = self.founded(reference), self.history(reference[0])
+        return {**entity, **history.values.get(reference[1], {})} if history else entity
+
+    def every(self, kind: str) -> Entities:
+        founded = Entities(range(self.count(kind)), lambda number: self.founded((kind, number)))
+        return current(founded, self.history(kind))
+
+    def with_keys(self, kind: str) -> Entities:
+        """Applications or service principals with the bytes of their certificates."""
+        plain, keys = self.every(kind), self.keys[kind]
+        return Entities(
+            plain.ascending, lambda number: plain.make(number) | {"keyCredentials": keys[number % VARIANTS]}
+        )
+
+    def members(self, group: int) -> Sequence[Reference]:
+        """Users first, then one of every other type in each third group. The first group holds everyone."""
+        users, size = self.state.size.users, self.state.size.members_per_group
+        people = range(users) if group == 0 else ((group * 5 + index) % users for index in range(min(size, users)))
+        others = [
+            (kind, group % (self.count(kind) or 1)) for kind in OTHER_MEMBERS if self.count(kind) and group % 3 == 1
+        ]
+        return self._by_now("members", group, [*(("user", user) for user in people), *others])
+
+    def owners(self, group: int) -> Sequence[Reference]:
+        """One or two users, in each fourth group the service principal that made it, and in each sixth group nobody."""
+        if group % 6 == 5:
+            return []
+        users = {("user", (group * 5 + index) % self.state.size.users) for index in range(1 + group % 2)}
+        made_by_app = group % 4 == 1 and self.count("servicePrincipal")
+        others = [("servicePrincipal", group % self.count("servicePrincipal"))] if made_by_app else []
+        return self._by_now("owners", group, [*sorted(users), *others])
+
+    def role_members(self, role: int) -> Sequence[Reference]:
+        users = {("user", (role + index) % self.state.size.users) for index in range(1 + role % 3)}
+        kind = ("servicePrincipal", "group")[role % 2]
+        others = [(kind, role % self.count(kind))] if role and self.count(kind) else []
+        return self._by_now("role_members", role, [*sorted(users), *others])
+
+    def groups_of_app(self, app: int) -> list[Reference]:
+        """The groups and roles that a service principal is a member of."""
+        member = ("servicePrincipal", app)
+        return [
+            *(("group", group) for group in self.numbers("group") if member in self.members(group)),
+            *(("directoryRole", role) for role in self.numbers("directoryRole") if member in self.role_members(role)),
+        ]
+
+    def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
+        """The first members and those added since, without those removed from it or deleted from the directory."""
+        changed = self.related.get((relation, number), {})
+        gone = {kind: history.gone for kind in VISIBLE_BY if (history := self.history(kind)) and history.gone}
+        if not changed and not gone:
+            return founded
+        came = [member for member, there in changed.items() if there and member not in founded]
+        return [
+            member for member in (*founded, *came)
+            if changed.get(member, True) and member[1] not in gone.get(member[0], ())
+        ]  # fmt: skip
+
+    def visible(self, reference: Reference, roles: AbstractSet[str]) -> Entity:
+        """A member as the app may see it: without a permission for its type, only its type and id."""
+        kind, number = reference
+        hidden = dict.fromkeys(self.shapes[kind].entities[0]) | {"id": self.ids[kind][number]}
+        shown = hidden if roles.isdisjoint(VISIBLE_BY[kind]) else self.object(reference)
+        return {"@odata.type": f"#microsoft.graph.{kind}", **shown}
+
+
+def _user(directory: Directory, number: int) -> Entity:
+    guest, name = number in directory.state.size.guest_numbers, f"user.{number}"
+    given, surname = GIVEN[number % len(GIVEN)], SURNAMES[number % len(SURNAMES)]
+    mail = f"{name}@fabrikam.example" if guest else f"{name}@{DOMAIN}"
+    return {
+        "displayName": f"{given} {surname}",
+        "givenName": given,
+        "surname": surname,
+        "mail": mail,
+        "mailNickname": name,
+        "userPrincipalName": f"{name}_fabrikam.example#EXT#@{DOMAIN}" if guest else mail,
+        "userType": "Guest" if guest else "Member",
+        "creationType": "Invitation" if guest else None,
+        "externalUserState": "Accepted" if guest else None,
+        "accountEnabled": number not in directory.state.size.disabled_numbers,
+        "createdDateTime": graph_time(EPOCH + timedelta(minutes=number)),
+        "proxyAddresses": [f"SMTP:{mail}", f"smtp:{name}@contoso.onmicrosoft.com"],
+    }
+
+
+def _group(directory: Directory, number: int) -> Entity:
+    size = directory.state.size
+    unified, dynamic = number < size.microsoft365_groups, number % 5 == 4
+    has_mail = unified or number % 3 != 2
+    return {
+        "displayName": f"Group {number} – {SURNAMES[number % len(SURNAMES)]}",
+        "description": None if number % 4 == 3 else f"Group number {number}\nwith a second line",
+        "groupTypes": ["Unified"] * unified + ["DynamicMembership"] * dynamic,
+        "mail": f"group{number}@{DOMAIN}" if has_mail else None,
+        "mailEnabled": has_mail,
+        "mailNickname": f"group{number}",
+        "securityEnabled": not unified,
+        "membershipRule": 'user.department -eq "Sales"' if dynamic else None,
+        "membershipRuleProcessingState": "On" if dynamic else None,
+        "resourceProvisioningOptions": ["Team"] * (number < size.teams),
+        "createdDateTime": graph_time(EPOCH + timedelta(minutes=number)),
+        "visibility": ("Public", "Private")[number % 2] if unified else None,
+    }
+
+
+def _application(directory: Directory, number: int) -> Entity:
+    app = {"appId": directory.ids["appId"][number], "displayName": f"Application {number}"}
+    return app | {"createdDateTime": graph_time(EPOCH + timedelta(hours=number))}
+
+
+def _service_principal(directory: Directory, number: int) -> Entity:
+    kind = ("Application", "ManagedIdentity")[number % 4 == 3]
+    return _application(directory, number) | {"servicePrincipalType": kind, "appDisplayName": f"Application {number}"}
+
+
+def _template(directory: Directory, number: int) -> Entity:
+    return {"displayName": f"{ROLES[number]} Administrator", "description": f"Can manage {ROLES[number]}."}
+
+
+def _role(directory: Directory, number: int) -> Entity:
+    return _template(directory, number) | {"roleTemplateId": directory.ids["directoryRoleTemplate"][number]}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of directory object: how many a tenant of some size is founded with, and each object's own values.
+
+    `hidden` names the properties that are null without permissions of their own. The keys of a `certified` kind are
+    shown where they are named. https://learn.microsoft.com/graph/custom-security-attributes-examples,
+    https://learn.microsoft.com/graph/api/resources/user#properties
+    """
+
+    count: Callable[[Size], int]
+    own: Callable[[Directory, int], Entity]
+    hidden: tuple[str, ...] = ()
+    certified: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "user": Kind(
+        lambda size: size.users, _user, hidden=words("customSecurityAttributes employeeLeaveDateTime passwordProfile")
+    ),
+    "group": Kind(lambda size: size.groups, _group),
+    "application": Kind(lambda size: size.applications, _application, certified=True),
+    "servicePrincipal": Kind(
+        lambda size: size.service_principals,
+        _service_principal,
+        hidden=words("customSecurityAttributes"),
+        certified=True,
+    ),
+    "device": Kind(lambda size: size.devices, lambda directory, number: {"displayName": f"DESKTOP-{number:04}"}),
+    "orgContact": Kind(
+        lambda size: size.org_contacts,
+        lambda directory, number: {"displayName": f"Supplier {number}", "mail": f"s{number}@example.org"},
+    ),
+    "directoryRole": Kind(lambda size: min(size.directory_roles, len(ROLES)), _role),
+    "directoryRoleTemplate": Kind(lambda size: len(ROLES), _template),
+}
+OTHER_MEMBERS = ("group", "device", "servicePrincipal", "orgContact")
+
+
+def _without_keys(variant: int, entity: Entity) -> Entity:
+    if "keyCredentials" not in entity:
+        return entity
+    return entity | {"keyCredentials": [{**credential, "key": None} for credential in entity["keyCredentials"] or ()]}
+
+
+def _with_keys(entity: Entity) -> object:
+    credentials = thawed(entity)["keyCredentials"]
+    return fragment([{**credential, "key": "MIIDYDCCAki+/AwIBAgI="} for credential in credentials])

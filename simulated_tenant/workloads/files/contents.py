@@ -1,0 +1,182 @@
+"""OneDrive and SharePoint: drives, the items in them, and the sites that hold them.
+
+https://learn.microsoft.com/graph/onedrive-concept-overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+from simulated_tenant.collection import words
+from simulated_tenant.entities import Entities
+from simulated_tenant.history import History, current
+from simulated_tenant.shapes import EPOCH, VARIANTS, Entity, Shape, graph_time, hexadecimal
+from simulated_tenant.state import State
+from simulated_tenant.workloads.directory.contents import Directory
+
+HOST = "https://contoso.sharepoint.com"
+FOLDER_EVERY = 4
+OWNERS = ("root", "user", "group", "site")
+
+# A facet that doesn't apply to an item is left out: https://learn.microsoft.com/graph/api/resources/driveitem
+FACETS = words(
+    "audio bundle deleted file folder image location malware package pendingOperations photo publication remoteItem "
+    "root searchResult shared specialFolder video"
+)
+FILES = (
+    ("Übersicht #1%.docx", "file publication pendingOperations"),
+    ("photo (2).jpg", "file image photo location"),
+    ("clip.mp4", "file video"),
+    ("song's end.mp3", "file audio shared"),
+    ("plan & budget.xlsx", "file"),
+    ("\u8cc7\u6599.pdf", "file malware"),
+    ("Notebook", "package remoteItem bundle"),
+)
+
+# Whose drive it is, by kind and number, and which of the owner's drives.
+Drive = tuple[str, int, int]
+
+
+class Files:
+    """The tenant's drives and sites."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self.directory = state, state.of(Directory)
+        self.drive_shape = Shape("drive", state.seed, {"parentReference": None})
+        self.site_shape = Shape("site", state.seed, {"error": None, "parentReference": None, "root": None})
+        item = partial(Shape, "driveItem", state.seed, nulls=0)
+        self.file_shape = item(adjust=lambda variant, entity: _only(entity, FILES[variant][1]))
+        self.folder_shape = item(
+            adjust=lambda variant, entity: _only(entity, "folder" + " specialFolder" * (variant == 1))
+        )
+        self.root_shape = item({"root": {}}, adjust=lambda variant, entity: _only(entity, "folder root"))
+
+    def drives(self, owner: str, number: int = 0) -> Entities:
+        """The drives of the root site, a user, a group's site or another site; every fifth user has two."""
+        count = {"root": 2, "user": 1 + (number % 5 == 0), "group": 1 + (number % 3 == 0), "site": 2}[owner]
+        return Entities([(owner, number, index) for index in range(count)], self.drive)
+
+    def drive_id(self, drive: Drive) -> str:
+        owner, number, index = drive
+        return f"b!{self.state.id_prefix}-{owner}_{number:06x}{index:02x}"
+
+    def find_drive(self, text: str) -> Drive | None:
+        owner, _, digits = text.removeprefix(f"b!{self.state.id_prefix}-").partition("_")
+        number = hexadecimal(digits, 8)
+        if owner not in OWNERS or number is None:
+            return None
+        drive = (owner, number >> 8, number & 0xFF)
+        there = owner not in ("user", "group") or self.directory.exists(owner, drive[1])
+        return drive if there and drive in self.drives(owner, drive[1]).ascending else None
+
+    def drive(self, drive: Drive) -> Entity:
+        owner, number, index = drive
+        own = {
+            "id": self.drive_id(drive),
+            "driveType": "business" if owner == "user" else "documentLibrary",
+            "name": f"{'OneDrive' if owner == 'user' else 'Documents'} {index}",
+            "createdDateTime": graph_time(EPOCH + timedelta(hours=number)),
+            "webUrl": f"{HOST}/{owner}/{number}/{index}",
+        }
+        return self.drive_shape.entity(number + index, own)
+
+    def history(self, drive: Drive) -> History | None:
+        return self.state.histories.get(drive)
+
+    def items(self, drive: Drive) -> Entities:
+        """Everything in a drive, flat: the root, then folders and files, parents before children."""
+        history = self.history(drive)
+        moved = history.folders if history else {}
+        founded = Entities(range(self.state.size.items_per_drive), lambda number: self.item(drive, number, moved))
+        return current(founded, history)
+
+    def children(self, drive: Drive) -> Entities:
+        everything = self.items(drive)
+        return everything.over([n for n in everything.ascending if n and not self.folder_of(drive, n)])
+
+    def folder_of(self, drive: Drive, number: int) -> int:
+        """The folder an item is in."""
+        history = self.history(drive)
+        return history.folders.get(number, first_folder(number)) if history else first_folder(number)
+
+    def find_item(self, drive: Drive, text: str) -> int | None:
+        history, number = self.history(drive), hexadecimal(text[-8:], 8)
+        if number is None or text != self.item_id(drive, number):
+            return None
+        there = history.exists(number) if history else number < self.state.size.items_per_drive
+        return number if there else None
+
+    def item(self, drive: Drive, number: int, moved: Mapping[int, int]) -> Entity:
+        """An item as it was at first, in the folder it's in by now."""
+        name, facets = FILES[number % VARIANTS]
+        own: Entity = {
+            "id": self.item_id(drive, number),
+            "name": f"Folder {number}" if is_folder(number) else f"{number} {name}" if number else "root",
+            "createdDateTime": graph_time(EPOCH),
+            "lastModifiedDateTime": graph_time(modified(number)),
+            "eTag": f'"{{{self.item_id(drive, number)}}},2"',
+            "size": number * 1021 if number % 9 else 3 * 2**31 + number,
+            "webUrl": f"{HOST}/items/{self.item_id(drive, number)}",
+        }
+        if number:
+            own["parentReference"] = self.reference(drive, moved.get(number, first_folder(number))) | {
+                "path": "/drive/root:"
+            }
+        if number and not is_folder(number) and "file" in facets:
+            own["@microsoft.graph.downloadUrl"] = (
+                f"{HOST}/_layouts/15/download.aspx?UniqueId={own['id']}&tempauth=v1.eyJ"
+            )
+        shape = self.folder_shape if is_folder(number) else self.file_shape if number else self.root_shape
+        return shape.entity(number, own)
+
+    def reference(self, drive: Drive, folder: int) -> Entity:
+        return {"driveType": "business", "driveId": self.drive_id(drive), "id": self.item_id(drive, folder)}
+
+    def item_id(self, drive: Drive, number: int) -> str:
+        owner, owned, index = drive
+        return f"01{self.state.id_prefix.upper()}{owner[0].upper()}{owned:06X}{index:X}{number:08X}"
+
+    def sites(self) -> Entities:
+        """The root site, groups' and other sites, and OneDrives: https://learn.microsoft.com/graph/api/site-getallsites"""
+        size, without = self.state.size, self.state.trouble["onedrive"]
+        groups = [group for group in self.directory.numbers("group") if group < size.microsoft365_groups]
+        numbers = {
+            "root": range(1), "group": groups, "site": range(size.other_sites), "user": self.directory.numbers("user"),
+        }  # fmt: skip
+        every = [(owner, number) for owner, owned in numbers.items() for number in owned]
+        return Entities([site for site in every if site[0] != "user" or site[1] not in without], self._site)
+
+    def _site(self, site: tuple[str, int]) -> Entity:
+        owner, number = site
+        own = {
+            "id": f"{HOST.removeprefix('https://')},{self.state.id_prefix},{owner}-{number}",
+            "displayName": f"{owner} {number}",
+            "isPersonalSite": owner == "user",
+            "webUrl": f"{HOST}/sites/{owner}{number}",
+        }
+        return self.site_shape.entity(number, own | ({"root": {}} if owner == "root" else {}))
+
+    def find_site(self, text: str) -> tuple[str, int] | None:
+        owner, _, number = text.rpartition(",")[2].partition("-")
+        known = owner in OWNERS and number.isdecimal() and self.state.id_prefix in text
+        return ("root", 0) if text == "root" else (owner, int(number)) if known else None
+
+
+def is_folder(number: int) -> bool:
+    return number % FOLDER_EVERY == 1
+
+
+def modified(number: int) -> datetime:
+    return EPOCH + timedelta(minutes=number)
+
+
+def first_folder(number: int) -> int:
+    """Every fourth item is a folder, inside an earlier folder; the three after it are files in it."""
+    folder, file = divmod(number - 1, FOLDER_EVERY)
+    return 1 + FOLDER_EVERY * folder if file else 1 + FOLDER_EVERY * ((folder - 1) // 2) if folder else 0
+
+
+def _only(entity: Entity, facets: str) -> Entity:
+    return {name: value for name, value in entity.items() if name not in FACETS or name in facets.split()}
