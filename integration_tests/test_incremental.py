@@ -145,8 +145,8 @@ def change(tenant: Tenant, stream: Message, rows: Rows) -> None:
     """Add, edit, delete and move one object each, as far as that can happen to a stream's objects."""
     name, immutable = stream["name"], {"immutable": True} if stream["name"] in MAILBOX else {}
     keys = [dict(zip(key_of(stream), key, strict=True)) for key in rows]
-    # Neither the first objects, which others hang on, nor the root of a drive.
-    some = iter(keys[3:])
+    # The first objects last, as others hang on them: the root of a drive is one.
+    some = iter([*keys[3:], *keys[:3]])
     doings: list[Callable[[], object]] = [
         lambda: tenant.add(name, **immutable),
         lambda: tenant.edit(name, next(some)),
@@ -154,7 +154,8 @@ def change(tenant: Tenant, stream: Message, rows: Rows) -> None:
         lambda: tenant.move(name, next(some)),
     ]
     for doing in doings:
-        with suppress(Unchangeable):
+        # A stream may have too few objects for all of it.
+        with suppress(Unchangeable, StopIteration):
             doing()
 
 
