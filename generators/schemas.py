@@ -19,7 +19,7 @@ from simulated_tenant import graph_types
 from simulated_tenant.catalogue import STREAM_TYPES
 from simulated_tenant.graph_types import PropertyType
 from source_microsoft_graph.streams.records import snake_case
-from unit_tests.documents import every_stream
+from unit_tests.roll import every_stream
 
 FOLDER = Path(__file__).parent.parent / "source_microsoft_graph" / "schemas"
 

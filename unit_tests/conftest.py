@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: low)
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """The CDK's `discover` for tests runs with --debug, which would make later tests log every slice as a message."""
+    logger = logging.getLogger("airbyte")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,37 +27,15 @@ from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync.context import Sync
+from unit_tests.roll import one_of_each
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CONFIG = {"tenant_id": TENANT, "client_id": "the-client", "client_secret": "the-secret-value"}
 LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 GRAPH = "https://graph.microsoft.com/v1.0/"
 EVERY_PERMISSION = sorted({stream.permissions[0] for stream in STREAMS})
-
-ONE_OF_EACH = (
-    "users",
-    "applications",
-    "servicePrincipals",
-    "groups",
-    "groups/g/members",
-    "groups/g/owners",
-    "teams/g/channels",
-    "teams/g/members",
-    "users/u/chats",
-    "chats/u/messages",
-    "users/u/messages",
-    "users/u/events",
-    "users/u/contacts",
-    "users/u/drive/root/delta",
-    "drives",
-    "auditLogs/directoryAudits",
-    "auditLogs/signIns",
-    "identity/conditionalAccess/policies",
-    "directoryRoles",
-    "directoryRoleTemplates",
-    "directoryRoles/d/members",
-)
-"""What a check asks for: each object's ID is the first letter of its path."""
 
 Answer = Mapping[str, Any]
 """Keyword arguments of requests-mock: status_code, json, content, headers, exc."""
@@ -134,9 +113,21 @@ class FakeGraph:
             self.answers(here, a_page(*page, link=following))
 
     def holds_one_of_each(self) -> None:
-        """A tenant with one object of every kind."""
-        for path in ONE_OF_EACH:
+        """A tenant with one object of every kind, at all paths that a check asks for: each object's ID is the first
+        letter of its path."""
+        for path in one_of_each():
             self.lists(path, [{"id": path[0]}])
+
+    def holds_owners_of(self, stream: GraphStream) -> list[str]:
+        """Two objects in every listing above a stream. Returns the paths of the stream's own listings."""
+        return self._listings_of(type(stream)(Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))))
+
+    def _listings_of(self, stream: GraphStream) -> list[str]:
+        for parent in stream.parents():
+            for number, path in enumerate(self._listings_of(parent)):
+                self.lists(path, [{"id": f"{path[0]}-{number}-{each}"} for each in "ab"])
+        owners = (dict(zip(stream.placeholders, owner, strict=True)) for owner in stream.owners())
+        return [stream.path_template.format_map(owner) for owner in owners] if stream.is_child else [stream.path()]
 
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""
