@@ -7,8 +7,11 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any, TextIO, cast
 
+import airbyte_cdk.entrypoint
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
@@ -19,6 +22,7 @@ from source_microsoft_graph.check.report import wrapped
 from source_microsoft_graph.config.configuration import SPEC, Config, trimmed
 from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.logs import use_log_formatter
+from source_microsoft_graph.process import StopRequest
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.source import SourceMicrosoftGraph, preflight
 
@@ -68,19 +72,26 @@ def _print(lines: bytes) -> None:
         output.flush()
 
 
-def launch(args: list[str]) -> int:
+def launch(args: list[str], stop_request: StopRequest) -> int:
     """Run a command of the protocol and print its messages. Gives the exit code."""
     parsed = AirbyteEntrypoint.parse_args(args)
     # Airbyte reads messages from a pipe; whoever has a terminal there has come to look for themselves.
     if parsed.command == "check" and sys.stdout.isatty():
         return show_check(parsed.config)
     use_log_formatter()
-    entrypoint = _Entrypoint(SourceMicrosoftGraph())
+    _make_no_directory()
+    entrypoint = _Entrypoint(SourceMicrosoftGraph(stop_request))
     with PRINT_BUFFER:
         for message in entrypoint.run(parsed):
             # One write for a line and its end: a log of another thread could come between two.
             PRINT_BUFFER.write(f"{message}\n")
     return entrypoint.exit_code
+
+
+def _make_no_directory() -> None:
+    """The CDK makes a temporary directory for each command, and where there is no room for one it raises. It is for a
+    cache of requests, which this connector does not have."""
+    airbyte_cdk.entrypoint.tempfile = SimpleNamespace(TemporaryDirectory=lambda **_: nullcontext(""))  # type: ignore[assignment]
 
 
 def show_check(config_file: str) -> int:

@@ -9,6 +9,8 @@
         ├── SignInRefused       Microsoft Entra refuses to issue a token
         └── GraphUnreachable    nothing answers
 
+    OutOfResources              this machine lacks what the sync needs, such as room for a temporary file
+
 `graph/catalogue.py` lists what Graph refuses and `auth/refusals.py` what Entra refuses.
 """
 
@@ -58,6 +60,13 @@ class SignInRefused(ConnectionFailed):
 
 class GraphUnreachable(ConnectionFailed):
     failure = FailureType.transient_error
+
+
+class OutOfResources(AirbyteTracedException):
+    """Records that were read may be lost where a stream ends with this, so its state must not move."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(internal_message=message, message=message, failure_type=FailureType.system_error)
 
 
 class Lack(Enum):

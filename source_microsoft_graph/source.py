@@ -23,6 +23,7 @@ from source_microsoft_graph.check.preflight import Preflight
 from source_microsoft_graph.check.report import Report
 from source_microsoft_graph.config.configuration import Config, trimmed
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
+from source_microsoft_graph.process import StopRequest
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.read.reader import ChunkReader
 from source_microsoft_graph.retries import IMPATIENT
@@ -38,8 +39,10 @@ class SourceMicrosoftGraph(AbstractSource):
     Every stream is read on the CDK's concurrent path: its sequential one keeps a copy of each parent in the state.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop_request: StopRequest | None = None) -> None:
+        """A read ends early once `stop_request` is made."""
         self._message_repository: MessageRepository = InMemoryMessageRepository()
+        self._stop_request = stop_request
 
     @property
     def message_repository(self) -> MessageRepository:
@@ -116,6 +119,8 @@ class SourceMicrosoftGraph(AbstractSource):
         }
         reader = ChunkReader(cursors, sync, logger)
         self._message_repository = reader.messages
+        if self._stop_request:
+            self._stop_request.heard_by(reader.stop)
         try:
             yield from reader.read_chunks()
         finally:

@@ -14,6 +14,8 @@ PACKAGE = "source_microsoft_graph"
 
 LAYERS = (
     "version",
+    "output",
+    "process",
     "logs",
     "errors",
     "retries",
