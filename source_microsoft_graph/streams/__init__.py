@@ -6,6 +6,7 @@ from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSi
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
+    Devices,
     DirectoryRoleMember,
     DirectoryRoles,
     DirectoryRoleTemplates,
@@ -42,4 +43,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DirectoryRoles,
     DirectoryRoleTemplates,
     DirectoryRoleMember,
+    Devices,
 )

@@ -64,6 +64,15 @@ class Microsoft365Groups(Groups):
     query = {"$filter": "groupTypes/any(c:c eq 'Unified')"}
 
 
+class Devices(DeltaStream):
+    """One row per device that Entra knows: https://learn.microsoft.com/graph/api/device-list"""
+
+    path_template = "devices"
+    service = Service.DIRECTORY
+    permissions = ("Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    selects = True
+
+
 class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 

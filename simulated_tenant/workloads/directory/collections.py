@@ -225,6 +225,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tracking=_tracked("application", APPLICATION_READ), limits=PER_KEYS, units=2,
     ),
     directory_objects(
+        "/devices", "devices", "device", VISIBLE_BY["device"], tracking=_tracked("device", VISIBLE_BY["device"]),
+    ),
+    directory_objects(
         "/servicePrincipals", "service_principals", "servicePrincipal", APPLICATION_READ,
         entities=_certified("servicePrincipal"), filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
         tracking=_tracked("servicePrincipal", APPLICATION_READ), limits=PER_KEYS,
