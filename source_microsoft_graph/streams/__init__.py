@@ -6,6 +6,7 @@ from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSi
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
+    AppRoleAssignments,
     Devices,
     DirectoryRoleMember,
     DirectoryRoles,
@@ -44,4 +45,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DirectoryRoleTemplates,
     DirectoryRoleMember,
     Devices,
+    AppRoleAssignments,
 )

@@ -73,6 +73,16 @@ class Devices(DeltaStream):
     selects = True
 
 
+class AppRoleAssignments(ChildStream):
+    """One row per user, group or app and what it may do in an app: https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto"""
+
+    parent_class = ServicePrincipals
+    path_template = "servicePrincipals/{service_principal_id}/appRoleAssignedTo"
+    primary_key = ["id", "service_principal_id"]
+    service = Service.DIRECTORY
+    permissions = ServicePrincipals.permissions
+
+
 class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 
