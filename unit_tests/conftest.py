@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests_mock
 
+from source_microsoft_graph import redaction
 from source_microsoft_graph.retries import SyncClock
 from unit_tests.graph_api import FakeGraph
 
@@ -31,6 +32,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: high)
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows another's secrets."""
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
 
 
 @pytest.fixture

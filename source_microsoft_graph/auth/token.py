@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import orjson
 import requests
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from requests.auth import AuthBase
 
 from source_microsoft_graph.auth.credentials import Credentials, TokenRequest
 from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.auth.sent_secrets import remember_proof, sendable
 from source_microsoft_graph.errors import GraphUnreachable, SignInRefused
 from source_microsoft_graph.retries import ATTEMPTS, SyncClock, backoff, retry_after
 
@@ -74,8 +74,7 @@ class GraphAuth(AuthBase):
         answer = self._ask(claims)
         if "access_token" not in answer:
             raise SignInRefused(self._explain(str(answer.get("error_description") or answer.get("error") or answer)))
-        self._token = answer["access_token"]
-        add_to_secrets(self._token)
+        self._token = sendable(answer["access_token"], self._issuer)
         lifetime = float(answer["expires_in"])
         self._renew_at = self._clock.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
 
@@ -94,13 +93,15 @@ class GraphAuth(AuthBase):
                 self._clock.sleep(wait or backoff(attempt))
         if credentials.no_endpoint and isinstance(trouble, requests.ConnectionError):
             raise SignInRefused(f"Sign-in failed. {credentials.no_endpoint} {trouble}")
-        raise GraphUnreachable(
-            f"No token could be had from {credentials.endpoint or urlsplit(self._authority).netloc} in {ATTEMPTS} "
-            f"attempts: {trouble}"
-        )
+        raise GraphUnreachable(f"No token could be had from {self._issuer} in {ATTEMPTS} attempts: {trouble}")
+
+    @property
+    def _issuer(self) -> str:
+        return self.credentials.endpoint or urlsplit(self._authority).netloc
 
     def _session(self) -> requests.Session:
         session = requests.Session()
+        session.auth = remember_proof
         session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
         session.hooks["response"].append(partial(_raise_passing_trouble, self.credentials.passing))
         return session

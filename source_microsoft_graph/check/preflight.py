@@ -19,6 +19,7 @@ from source_microsoft_graph.graph.catalogue import NOT_IN_CLOUD, Action
 from source_microsoft_graph.graph.client import PageResponse
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
+from source_microsoft_graph.redaction import told
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.permissions import either, in_words, lacking, left_out
 from source_microsoft_graph.sync.context import Owner, Sync
@@ -172,12 +173,12 @@ class Report:
             return f"\033[{colour}m{text}\033[0m" if colours and text else text
 
         def wrapped(text: str, indent: int) -> list[str]:
-            return textwrap.wrap(text, max(width - indent, 24), break_long_words=False, break_on_hyphens=False)
+            return textwrap.wrap(told(text), max(width - indent, 24), break_long_words=False, break_on_hyphens=False)
 
         name_width = max(len(verdict.stream) for verdict in self.verdicts)
         word_width = max(len(verdict.word) for verdict in self.verdicts)
         indent = name_width + word_width + 8
-        lines = [paint(_BOLD, f"What {self.credentials.name} can read of {self.cloud.graph_host}"), ""]
+        lines = [paint(_BOLD, told(f"What {self.credentials.name} can read of {self.cloud.graph_host}")), ""]
         for verdict in self.verdicts:
             mark, colour = ("✗", _RED) if verdict.lack else ("✓", _GREEN)
             first, *rest = wrapped(verdict.detail, indent) or [""]
