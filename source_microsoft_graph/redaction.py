@@ -176,7 +176,7 @@ def _plain(text: str) -> str:
 
 def _origins(text: str) -> tuple[array[int], array[int]]:
     """For each character of the plain form, where what it came from begins and ends in the text."""
-    starts, ends = array("q", range(len(text))), array("q", range(1, len(text) + 1))
+    starts, ends = array("I", range(len(text))), array("I", range(1, len(text) + 1))
     for _ in range(_ROUNDS):
         before = text
         text, starts, ends = _rewritten(text, starts, ends, _ESCAPES, _decoded)
@@ -195,7 +195,7 @@ def _rewritten(
 ) -> tuple[str, array[int], array[int]]:
     """As `pattern.sub(replacement, text)`, with where each character came from."""
     parts: list[str] = []
-    new_starts, new_ends, last = array("q"), array("q"), 0
+    new_starts, new_ends, last = array("I"), array("I"), 0
     for found in pattern.finditer(text):
         first, end = found.span()
         new = replacement(found)

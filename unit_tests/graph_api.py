@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -131,6 +132,11 @@ class FakeGraph:
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
+
+    def answers_everything(self, *answers: Answer) -> None:
+        """Serve these answers one after another, the last one for ever, whatever is asked."""
+        for method in ("GET", "POST"):
+            self._mocker.request(method, re.compile(re.escape(GRAPH)), list(answers))
 
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 RUN = 20
@@ -42,8 +43,11 @@ def spellings(secret: str) -> Mapping[str, str]:
 
 def betrayed(text: str, secret: str) -> list[str]:
     """The spellings of which the text holds as many characters in a row as tell too much."""
-    return [name for name, spelling in spellings(secret).items() if _holds(text, spelling)]
+    return [name for name, spelling in spellings(secret).items() if not _runs(text).isdisjoint(_runs(spelling))] + [
+        name for name, spelling in spellings(secret).items() if len(spelling) < RUN and spelling in text
+    ]
 
 
-def _holds(text: str, spelling: str) -> bool:
-    return any(spelling[start : start + RUN] in text for start in range(max(1, len(spelling) - RUN + 1)))
+@lru_cache(maxsize=500)
+def _runs(text: str) -> frozenset[str]:
+    return frozenset(text[start : start + RUN] for start in range(len(text) - RUN + 1))

@@ -225,7 +225,7 @@ def _advice(name: str, section: str) -> str:
     """Which field was meant: the one of the nearest name, first of those in the same section."""
     for where in sorted(_FIELDS, key=lambda where: where != section):
         if near := get_close_matches(name.lower(), _FIELDS[where], n=1, cutoff=0.7):
-            return f". The nearest that there is: {f'{where}.{near[0]}'.removeprefix('.')}"
+            return f"; the nearest is {f'{where}.{near[0]}'.removeprefix('.')}"
     return ""
 
 
@@ -246,7 +246,7 @@ def explain(fault: ValidationError) -> tuple[str, str]:
 
 
 _DEMANDS: Mapping[str, Callable[[Any], str]] = {
-    "type": lambda kind: f"is not of type {kind}",
+    "type": lambda kind: f"is not of type {kind if isinstance(kind, str) else ' or '.join(kind)}",
     "enum": lambda choices: f"must be one of {', '.join(map(str, choices))}",
     "const": lambda constant: f"must be {constant}",
     "minimum": lambda least: f"must be at least {least}",
