@@ -423,11 +423,19 @@ def _told_line(line: str) -> str:
 def guard_streams() -> None:
     """Put a guard before stdout and stderr, for as long as the process lives: a trace may be printed at its very end.
 
-    The CDK prints to the streams that Python began with, `sys.__stdout__` and `sys.__stderr__`.
+    The CDK prints to the streams that Python began with, `sys.__stdout__` and `sys.__stderr__`. What a thread raises is
+    logged, as a message, where Python would print it line by line.
     """
+    threading.excepthook = _log_thread_failure
     for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, GuardedStream):
             guarded = GuardedStream(stream)
             setattr(sys, name, guarded)
             atexit.register(guarded.close_line)
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value and not isinstance(failure.exc_value, SystemExit):
+        name = failure.thread.name if failure.thread else "that is gone"
+        logging.getLogger("airbyte").error("The thread %s failed", name, exc_info=failure.exc_value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture(autouse=True)
 def _nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test knows another's secrets."""
+    """No test knows another's secrets, and what a thread raises is pytest's to report again."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
 
 

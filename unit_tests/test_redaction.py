@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -267,6 +268,22 @@ def test_any_log_is_redacted(logged: io.StringIO) -> None:
     assert betrayed(text, ENTRA) == []
     assert text.startswith(f"Retrying {{'Authorization': '{MASK}'}} of 3\nIt failed\nTraceback")
     assert "ValueError: Invalid header value" in text
+
+
+def test_what_a_thread_raises_is_a_redacted_log(logged: io.StringIO) -> None:
+    """Python would print it line by line, in the midst of messages."""
+    remember(ENTRA)
+    guard_streams()
+
+    def fail() -> None:
+        raise ValueError(f"It was {ENTRA}")
+
+    thread = threading.Thread(target=fail, name="reader")
+    thread.start()
+    thread.join()
+
+    assert logged.getvalue().startswith("The thread reader failed\nTraceback")
+    assert logged.getvalue().endswith(f"ValueError: It was {MASK}\n")
 
 
 def test_a_harmless_log_is_left_alone(logged: io.StringIO) -> None:
