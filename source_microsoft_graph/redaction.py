@@ -361,8 +361,10 @@ def _told_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     if (safe := told(message)) != message:
         record.msg, record.args = safe, ()
     if record.exc_info and record.exc_info[0]:
-        # A formatter prints this text instead of the exception.
-        record.exc_text = told("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+        trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if (safe := told(trace)) != trace:
+            # A formatter prints this text instead of the exception.
+            record.exc_text = safe
     return record
 
 

@@ -287,10 +287,12 @@ def test_what_a_thread_raises_is_a_redacted_log(logged: io.StringIO) -> None:
 
 
 def test_a_harmless_log_is_left_alone(logged: io.StringIO) -> None:
-    """Other handlers may count messages by their pattern."""
-    record = logging.getLogRecordFactory()("airbyte", logging.INFO, "", 1, "%s of %s", (1, 2), None)
+    """Other handlers may count messages by their pattern, and format exceptions in their own way."""
+    error = ValueError("harmless")
+    failure = (ValueError, error, None)
+    record = logging.getLogRecordFactory()("airbyte", logging.INFO, "", 1, "%s of %s", (1, 2), failure)
 
-    assert (record.msg, record.args) == ("%s of %s", (1, 2))
+    assert (record.msg, record.args, record.exc_info, record.exc_text) == ("%s of %s", (1, 2), failure, None)
     assert AirbyteLogFormatter().format(record).count("1 of 2") == 1
 
 
