@@ -21,16 +21,17 @@ from enum import Enum
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+
+from source_microsoft_graph.redaction import told
 
 
 class GraphError(AirbyteTracedException):
-    """Base of every error this connector raises while reading; the message never holds a secret."""
+    """Base of every error this connector raises while reading; the message may be printed as it is."""
 
     failure = FailureType.system_error
 
     def __init__(self, message: str) -> None:
-        message = filter_secrets(message)
+        message = told(message)
         super().__init__(internal_message=message, message=message, failure_type=self.failure)
 
 

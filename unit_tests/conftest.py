@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 import requests_mock
 
+from source_microsoft_graph import redaction
 from source_microsoft_graph.retries import SyncClock
 from unit_tests.graph_api import FakeGraph
 
@@ -41,6 +43,13 @@ def _log_level() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows another's secrets, and what a thread raises is pytest's to report again."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
 
 
 @pytest.fixture

@@ -133,6 +133,11 @@ class FakeGraph:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
 
+    def answers_everything(self, *answers: Answer) -> None:
+        """Serve these answers one after another, the last one for ever, whatever is asked."""
+        for method in ("GET", "POST"):
+            self._mocker.request(method, re.compile(re.escape(GRAPH)), list(answers))
+
     def never_answers(self, silence: Exception) -> None:
         """Let every request to Graph fail with this error."""
         self._mocker.register_uri(requests_mock.ANY, re.compile(re.escape(GRAPH)), exc=silence)

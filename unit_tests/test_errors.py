@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from operator import attrgetter
 from types import SimpleNamespace
@@ -14,7 +14,6 @@ import orjson
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
 from source_microsoft_graph import retries
 from source_microsoft_graph.auth.refusals import SIGN_IN
@@ -30,6 +29,7 @@ from source_microsoft_graph.errors import (
 from source_microsoft_graph.graph import response as response_module
 from source_microsoft_graph.graph.catalogue import CATALOGUE, UNKNOWN, Action, classify
 from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.redaction import remember
 from source_microsoft_graph.retries import retry_after
 
 NOT_TOP = "The query specified in the URI is not valid. Query option 'Top' is not allowed. To allow it, set it."
@@ -105,14 +105,6 @@ ANSWERS = [
     ("teapot", 418, "Teapot", "I am one.", "", Action.FAIL),
 ]
 AS_ARGUMENTS = [pytest.param(*answer[1:], id=answer[0]) for answer in ANSWERS]
-
-
-@pytest.fixture(autouse=True)
-def _no_secrets() -> Iterator[None]:
-    """The CDK keeps secrets in a global; no test inherits or leaves any."""
-    update_secrets([])
-    yield
-    update_secrets([])
 
 
 def answered(status: int, body: Any = None, **headers: str) -> GraphResponse:
@@ -404,7 +396,7 @@ def test_an_error_tells_airbyte_whose_turn_it_is(
 
 def test_an_error_never_holds_a_secret() -> None:
     """Graph and Entra repeat what they were sent, so every message is filtered where it is made."""
-    update_secrets(["the-secret-value"])
+    remember("the-secret-value")
 
     raised = StreamRefused("Refused: the-secret-value.")
 

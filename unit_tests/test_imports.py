@@ -14,6 +14,7 @@ PACKAGE = "source_microsoft_graph"
 
 LAYERS = (
     "version",
+    "redaction",
     "output",
     "process",
     "logs",

@@ -19,7 +19,6 @@ from textwrap import wrap
 from typing import Any, ClassVar, Self, cast
 
 import requests
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
@@ -32,9 +31,13 @@ from msal import (
 
 from source_microsoft_graph.auth.refusals import NO_ASSERTION, NO_IDENTITY
 from source_microsoft_graph.errors import GRANT, PERMISSION, Help, SignInRefused
+from source_microsoft_graph.redaction import remember
 
 _TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
 """Where Azure Workload Identity puts the name of the file it keeps fresh in a pod."""
+
+_HEADER_SECRETS = ("IDENTITY_HEADER", "MSI_SECRET")
+"""Where App Service and Machine Learning put what their endpoints want to be shown."""
 
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _PEM = re.compile(
@@ -217,7 +220,7 @@ class WorkloadIdentity(AppRegistration):
         # What is no token of this kind stays here, whatever the configuration calls it.
         if not _JWT.fullmatch(token):
             raise SignInRefused(f"Sign-in failed. {source} holds no JWT. {NO_ASSERTION}")
-        add_to_secrets(token)
+        remember(token)
         return token
 
     def _read(self) -> tuple[str, str]:
@@ -246,6 +249,7 @@ class ManagedIdentity(Credentials):
     no_endpoint = NO_IDENTITY
 
     def ask(self, request: TokenRequest) -> dict[str, Any]:
+        remember([os.environ.get(name) for name in _HEADER_SECRETS])
         # The endpoint is this machine's own; through a proxy it would be the proxy's.
         request.session.trust_env = False
         identity = UserAssignedManagedIdentity(client_id=self.client_id) if self.client_id else _SYSTEM_ASSIGNED

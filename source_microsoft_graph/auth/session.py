@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from source_microsoft_graph.auth.refusals import MISLED
+from source_microsoft_graph.auth.sent_secrets import sendable
 from source_microsoft_graph.errors import SignInRefused
 from source_microsoft_graph.retries import Patience
 from source_microsoft_graph.transport import BoundedAdapter, Bounds
@@ -116,10 +117,8 @@ def _origin(url: Any, relative_to: str = "") -> tuple[str, str]:
 
 def _readable(answer: Mapping[str, Any], host: str) -> dict[str, Any]:
     """A grant as msal can read it, whatever the values are that only say how long the token lives."""
-    token = answer["access_token"]
-    token = token.strip() if isinstance(token, str) else ""
-    if not (token.isascii() and token.isprintable() and token and " " not in token):
-        raise SignInRefused(f"Sign-in failed. What {host} answers with as an access token is none. {MISLED}")
+    given = answer["access_token"]
+    token = sendable(given.strip() if isinstance(given, str) else given, host)
     life = _life(answer)
     kept = {name: value for name, value in answer.items() if name not in _UNREAD}
     return kept | {

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import orjson
 import requests
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from requests.auth import AuthBase
 
 from source_microsoft_graph.auth.credentials import Credentials, TokenRequest
 from source_microsoft_graph.auth.refusals import SIGN_IN
+from source_microsoft_graph.auth.sent_secrets import remember_proof, sendable
 from source_microsoft_graph.auth.session import SignInSession, login_hosts
 from source_microsoft_graph.errors import GraphUnreachable, SignInRefused
 from source_microsoft_graph.retries import ATTEMPTS, SyncClock, backoff, retry_after
@@ -83,8 +83,7 @@ class GraphAuth(AuthBase):
         answer = self._ask(claims)
         if "access_token" not in answer:
             raise SignInRefused(self._explain(str(answer.get("error_description") or answer.get("error") or answer)))
-        self._token = answer["access_token"]
-        add_to_secrets(self._token)
+        self._token = sendable(answer["access_token"], self._endpoint)
         lifetime = float(answer["expires_in"])
         self._renew_at = self._clock.now() + lifetime - min(_RENEW_EARLY, lifetime / 2)
 
@@ -126,7 +125,9 @@ class GraphAuth(AuthBase):
 
     def _session(self) -> SignInSession:
         hosts = frozenset() if self.credentials.endpoint else login_hosts(self._authority)
-        return SignInSession(hosts, self.credentials.passing, self._clock.patience)
+        session = SignInSession(hosts, self.credentials.passing, self._clock.patience)
+        session.auth = remember_proof
+        return session
 
     def _explain(self, description: str) -> str:
         code = _ENTRA_CODE.search(description)
