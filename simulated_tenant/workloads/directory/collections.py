@@ -32,6 +32,7 @@ from simulated_tenant.shapes import Entity, Guids
 from simulated_tenant.workloads.directory.changes import DirectoryChanges
 from simulated_tenant.workloads.directory.contents import (
     APPLICATION_READ,
+    DOMAIN,
     GROUP_BASIC,
     GROUP_READ,
     ROLE_READ,
@@ -39,6 +40,7 @@ from simulated_tenant.workloads.directory.contents import (
     USER_BASIC,
     USER_READ,
     VISIBLE_BY,
+    WRITERS,
     Directory,
 )
 from simulated_tenant.workloads.directory.mutations import MemberMutations, RestorableMutations, RoleMutations
@@ -75,8 +77,7 @@ DIRECTORY = Workload(
 )
 # Graph has these paths. Nothing answers them here, unless a collection of this path is declared below.
 NOT_SIMULATED = words(
-    "/organization /subscribedSkus /devices /contacts /me /roleManagement/directory/roleAssignments "
-    "/groups/{group}/transitiveMembers"
+    "/subscribedSkus /devices /contacts /me /roleManagement/directory/roleAssignments /groups/{group}/transitiveMembers"
 )
 
 
@@ -212,6 +213,16 @@ APP_ROLES = Generated(
         "resourceId": Guids(state.seed, "servicePrincipal")[owner[0]],
     },
 )  # fmt: skip
+ORGANIZATION = Generated("organization", count=lambda state, owner: 1)
+# Every tenant has its initial domain: https://learn.microsoft.com/graph/api/resources/domain
+DOMAINS = Generated(
+    "domain",
+    count=lambda state, owner: 3,
+    own=lambda state, owner, number: {
+        "id": (DOMAIN, "contoso.onmicrosoft.com", "mail.contoso.com")[number], "isInitial": number == 1,
+        "isDefault": number == 0, "passwordValidityPeriodInDays": 2**31 - 1,
+    },
+)  # fmt: skip
 PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -268,6 +279,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     members(
         "/directoryRoles/{role}/members", "directory_role_member", ROLE_READ, IN_ONE_PAGE,
         entities=_related("role_members", "role"),
+    ),
+    IN_ONE_PAGE(
+        "/organization", permissions=words("Organization.Read.All" + WRITERS), type="organization",
+        stream="organization", entities=ORGANIZATION.entities, options="$select",
+    ),
+    IN_ONE_PAGE(
+        "/domains", permissions=words("Domain.Read.All Directory.Read.All"), type="domain", stream="domains",
+        entities=DOMAINS.entities, options="$select",
     ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
