@@ -87,6 +87,8 @@ UNDECLARED: Mapping[str, Mapping[str, Mapping[str, PropertyType]]] = {
             "sourceType": "String",
         },
     },
+    # https://learn.microsoft.com/graph/api/resources/serviceplaninfo has all others.
+    "subscribedSku": {"servicePlanInfo": {"servicePlanType": "String"}},
     "chatMessage": {
         "eventMessageDetail": {"@odata.type": "String"},
         "teamworkUserIdentity": {"tenantId": "String"},

@@ -24,3 +24,13 @@ class Domains(GraphStream):
     permissions = ("Domain.Read.All", "Directory.Read.All")
     page_size = None
     never_empty = True
+
+
+class SubscribedSkus(GraphStream):
+    """One row per product that the tenant has licences of: https://learn.microsoft.com/graph/api/subscribedsku-list"""
+
+    path_template = "subscribedSkus"
+    service = Service.DIRECTORY
+    permissions = (*Organization.permissions, "LicenseAssignment.Read.All")
+    least_permission = "LicenseAssignment.Read.All"
+    page_size = None

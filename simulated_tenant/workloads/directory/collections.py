@@ -77,7 +77,7 @@ DIRECTORY = Workload(
 )
 # Graph has these paths. Nothing answers them here, unless a collection of this path is declared below.
 NOT_SIMULATED = words(
-    "/subscribedSkus /devices /contacts /me /roleManagement/directory/roleAssignments /groups/{group}/transitiveMembers"
+    "/devices /contacts /me /roleManagement/directory/roleAssignments /groups/{group}/transitiveMembers"
 )
 
 
@@ -223,6 +223,11 @@ DOMAINS = Generated(
         "isDefault": number == 0, "passwordValidityPeriodInDays": 2**31 - 1,
     },
 )  # fmt: skip
+SKUS = Generated(
+    "subscribedSku",
+    count=lambda state, owner: 4,
+    own=lambda state, owner, number: {"appliesTo": ("User", "Company")[number % 2], "capabilityStatus": "Enabled"},
+)
 PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -287,6 +292,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     IN_ONE_PAGE(
         "/domains", permissions=words("Domain.Read.All Directory.Read.All"), type="domain", stream="domains",
         entities=DOMAINS.entities, options="$select",
+    ),
+    IN_ONE_PAGE(
+        "/subscribedSkus", permissions=words("Organization.Read.All LicenseAssignment.Read.All" + WRITERS),
+        type="subscribedSku", stream="subscribed_skus", entities=SKUS.entities, options="$select", units=3,
     ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
