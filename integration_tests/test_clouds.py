@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import orjson
 import pytest
 import requests
+from airbyte_cdk.models import SyncMode
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
@@ -27,7 +28,7 @@ from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync.context import Sync
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import a_catalog, errors, statuses
+from unit_tests.graph_api import a_catalog, errors, rows, statuses
 
 EVERY_HOST = [*GRAPHS, *(graph for graphs in GRAPHS.values() for graph in graphs), "localhost"]
 SMALL = Size(users=7, guests=1, groups=3, microsoft365_groups=2, teams=2, chats=2, messages_in_longest_chat=3)
@@ -157,6 +158,28 @@ def test_what_a_cloud_lacks_is_not_offered(tenant: Tenant, network: Network, giv
     assert {verdict.stream for verdict in report.verdicts if verdict.word == "not in this cloud"} == lacking
     assert {verdict.stream for verdict in report.verdicts if verdict.lack is None} == every - lacking
     assert len(every) == len(STREAMS)
+
+
+def test_what_has_no_delta_query_in_a_cloud_is_read_whole(tenant: Tenant, network: Network) -> None:
+    """In China, administrative units are offered without incremental syncs, and a catalog from before that selects one
+    is read whole. Everywhere else they are incremental."""
+    incremental = {}
+    for name in CLOUDS:
+        streams = discover(SourceMicrosoftGraph(), config_of(tenant, {"cloud_type": name})).catalog.catalog.streams
+        (units,) = [stream for stream in streams if stream.name == "administrative_units"]
+        incremental[name] = SyncMode.incremental in units.supported_sync_modes
+    catalog = a_catalog("administrative_units")
+    catalog.streams[0].sync_mode = SyncMode.incremental
+
+    config = config_of(tenant, {"cloud_type": "china"})
+    output = run_read(SourceMicrosoftGraph(), config, catalog, expecting_exception=True)
+
+    assert incremental == {name: name != "china" for name in CLOUDS}
+    assert statuses(output, "administrative_units")[-1] == "COMPLETE"
+    assert {row["id"] for row in rows(output)} == {
+        entity["id"] for _, entity in tenant.expected("administrative_units")
+    }
+    assert not [sent for sent in network.sent if "/delta" in sent.path]
 
 
 def test_what_a_cloud_lacks_fails_with_the_reason(tenant: Tenant, network: Network) -> None:

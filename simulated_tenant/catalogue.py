@@ -181,6 +181,7 @@ def _routes(endpoint: Endpoint) -> Iterator[Endpoint]:
         yield replace(
             endpoint, path=endpoint.path + tracking.path, options=tracking.options, units=1, limits=(),
             paging=tracking.paging or endpoint.paging, permissions=tracking.permissions or endpoint.permissions,
+            lacking_in=(*endpoint.lacking_in, *tracking.lacking_in),
         )  # fmt: skip
 
 

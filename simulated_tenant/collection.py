@@ -147,8 +147,8 @@ class Tracking:
 
     `options`, `paging` and `permissions` are those of the delta query, where they differ from the list's. Tokens of one
     that `encodes` carry the query of the first request, and its links nothing else. `latest` says whether that word
-    stands for a token, `takes_timestamps` whether a timestamp does.
-    https://learn.microsoft.com/graph/delta-query-overview#state-tokens
+    stands for a token, `takes_timestamps` whether a timestamp does. `lacking_in` names the Graph hosts that
+    have the list and not the delta query. https://learn.microsoft.com/graph/delta-query-overview#state-tokens
     """
 
     feed: Callable[[Call, Entities], ChangeFeed]
@@ -164,6 +164,7 @@ class Tracking:
     lifetime: Callable[[Traits], float] = lambda traits: float("inf")
     repeats: Callable[[Traits], bool] = lambda traits: False
     stale: Callable[[Entity], Entity] = lambda entity: entity
+    lacking_in: tuple[str, ...] = ()
 
 
 # From the state, the numbers of the placeholders before this one, and the id in the path: the number, or None.

@@ -14,7 +14,8 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know."""
+    """One cloud. Hosts may have a port; `lacks` holds what its Graph does not know of paths: segments, or several of
+    one path with slashes between them."""
 
     login_host: str
     graph_host: str
@@ -26,14 +27,17 @@ class Cloud:
 
     def serves(self, path: str) -> bool:
         """Whether this cloud's Graph has the path, whose placeholders stand in braces."""
-        return self.lacks.isdisjoint(_WORD.findall(path))
+        segments = set(_WORD.findall(path))
+        return not any(segments.issuperset(lack.split("/")) for lack in self.lacks)
 
 
 CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
     "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
     "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
-    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
+    "china": Cloud(
+        "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn", frozenset({"administrativeUnits/delta"})
+    ),
 }
 """The clouds by the names of the form."""
 

@@ -19,7 +19,7 @@ from source_microsoft_graph.streams.directory import (
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
-from source_microsoft_graph.streams.tenant import Domains, Organization, SubscribedSkus
+from source_microsoft_graph.streams.tenant import AdministrativeUnits, Domains, Organization, SubscribedSkus
 from source_microsoft_graph.streams.users import Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
@@ -50,4 +50,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Organization,
     Domains,
     SubscribedSkus,
+    AdministrativeUnits,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.delta import DeltaStream
+from source_microsoft_graph.sync.cursors import UPDATED_AT
 
 
 class Organization(GraphStream):
@@ -34,3 +36,17 @@ class SubscribedSkus(GraphStream):
     permissions = (*Organization.permissions, "LicenseAssignment.Read.All")
     least_permission = "LicenseAssignment.Read.All"
     page_size = None
+
+
+class AdministrativeUnits(DeltaStream):
+    """One row per administrative unit: https://learn.microsoft.com/graph/api/directory-list-administrativeunits"""
+
+    path_template = "directory/administrativeUnits"
+    service = Service.DIRECTORY
+    permissions = ("AdministrativeUnit.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    selects = True
+
+    # In China Graph has no delta query of administrative units: https://github.com/microsoftgraph/msgraph-metadata
+    @property
+    def cursor_field(self) -> str | list[str]:  # type: ignore[override]  # A declaration everywhere else.
+        return UPDATED_AT if self.sync.config.cloud.serves(f"{self.path_template}/delta") else []

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from simulated_tenant.arrange import arrange
+from simulated_tenant.clouds import CHINA
 from simulated_tenant.collection import (
     Call,
     Collection,
@@ -37,6 +38,7 @@ from simulated_tenant.workloads.directory.contents import (
     GROUP_READ,
     ROLE_READ,
     SELECTIONS,
+    UNIT_READ,
     USER_BASIC,
     USER_READ,
     VISIBLE_BY,
@@ -149,7 +151,9 @@ def _stale(entity: Entity) -> Entity:
     return {**entity, "displayName": f"Old {entity['displayName']}"}
 
 
-def _tracked(kind: str, permissions: tuple[str, ...], untracked: tuple[str, ...] = ()) -> Tracking:
+def _tracked(
+    kind: str, permissions: tuple[str, ...], untracked: tuple[str, ...] = (), lacking_in: tuple[str, ...] = ()
+) -> Tracking:
     """No $top, no $orderby, no $expand: https://learn.microsoft.com/graph/delta-query-overview#optional-query-parameters"""
     return Tracking(
         lambda call, entities: DirectoryChanges(call, kind, entities, untracked),
@@ -159,6 +163,7 @@ def _tracked(kind: str, permissions: tuple[str, ...], untracked: tuple[str, ...]
         lifetime=lambda traits: traits.delta_token_seconds,
         repeats=lambda traits: traits.repeat_directory_objects,
         stale=_stale,
+        lacking_in=lacking_in,
     )
 
 
@@ -296,6 +301,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     IN_ONE_PAGE(
         "/subscribedSkus", permissions=words("Organization.Read.All LicenseAssignment.Read.All" + WRITERS),
         type="subscribedSku", stream="subscribed_skus", entities=SKUS.entities, options="$select", units=3,
+    ),
+    directory_objects(
+        "/directory/administrativeUnits", "administrative_units", "administrativeUnit", UNIT_READ,
+        tracking=_tracked("administrativeUnit", UNIT_READ, lacking_in=(CHINA,)),
     ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),

@@ -54,6 +54,7 @@ GROUP_READ = words("Group.Read.All GroupMember.Read.All Group.ReadWrite.All Grou
 APPLICATION_READ = words(
     "Application.Read.All Application.ReadWrite.All Application.ReadWrite.OwnedBy Directory.Read.All"
 )
+UNIT_READ = words("AdministrativeUnit.Read.All" + WRITERS)
 ROLE_READ = words("RoleManagement.Read.Directory RoleManagement.ReadWrite.Directory" + WRITERS)
 USER_BASIC = words("displayName givenName surname mail id securityIdentifier userPrincipalName")
 GROUP_BASIC = words("id displayName description mail visibility groupTypes securityIdentifier")
@@ -227,6 +228,15 @@ def _group(directory: Directory, number: int) -> Entity:
     }
 
 
+def _administrative_unit(directory: Directory, number: int) -> Entity:
+    return {
+        "displayName": f"Branch {number}",
+        "description": f"What belongs to branch {number}",
+        "membershipType": "Dynamic" if number % 3 == 2 else None,
+        "visibility": "HiddenMembership" if number % 4 == 3 else None,
+    }
+
+
 def _application(directory: Directory, number: int) -> Entity:
     app = {"appId": directory.ids["appId"][number], "displayName": f"Application {number}"}
     return app | {"createdDateTime": graph_time(EPOCH + timedelta(hours=number))}
@@ -265,6 +275,7 @@ KINDS: Mapping[str, Kind] = {
         lambda size: size.users, _user, hidden=words("customSecurityAttributes employeeLeaveDateTime passwordProfile")
     ),
     "group": Kind(lambda size: size.groups, _group),
+    "administrativeUnit": Kind(lambda size: size.administrative_units, _administrative_unit),
     "application": Kind(lambda size: size.applications, _application, certified=True),
     "servicePrincipal": Kind(
         lambda size: size.service_principals,
