@@ -38,6 +38,10 @@ _KNOWN = (
     Reference("directory_role_member", "id", "users", kind="user"),
     Reference("directory_role_member", "id", "groups", kind="group"),
     Reference("directory_role_member", "id", "service_principals", kind="servicePrincipal"),
+    # https://learn.microsoft.com/graph/api/administrativeunit-list-members
+    Reference("administrative_unit_member", "id", "users", kind="user"),
+    Reference("administrative_unit_member", "id", "groups", kind="group"),
+    Reference("administrative_unit_member", "id", "devices", kind="device"),
     # https://learn.microsoft.com/graph/api/resources/directoryrole
     Reference("directory_roles", "role_template_id", "directory_role_templates"),
     # A team is a group: https://learn.microsoft.com/graph/teams-list-all-teams

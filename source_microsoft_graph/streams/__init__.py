@@ -19,7 +19,13 @@ from source_microsoft_graph.streams.directory import (
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
-from source_microsoft_graph.streams.tenant import AdministrativeUnits, Domains, Organization, SubscribedSkus
+from source_microsoft_graph.streams.tenant import (
+    AdministrativeUnitMember,
+    AdministrativeUnits,
+    Domains,
+    Organization,
+    SubscribedSkus,
+)
 from source_microsoft_graph.streams.users import Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
@@ -51,4 +57,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Domains,
     SubscribedSkus,
     AdministrativeUnits,
+    AdministrativeUnitMember,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.sync.cursors import UPDATED_AT
 
@@ -50,3 +51,13 @@ class AdministrativeUnits(DeltaStream):
     @property
     def cursor_field(self) -> str | list[str]:  # type: ignore[override]  # A declaration everywhere else.
         return UPDATED_AT if self.sync.config.cloud.serves(f"{self.path_template}/delta") else []
+
+
+class AdministrativeUnitMember(ChildStream):
+    """One row per administrative unit and member, a user, a group or a device: https://learn.microsoft.com/graph/api/administrativeunit-list-members"""
+
+    parent_class = AdministrativeUnits
+    path_template = "directory/administrativeUnits/{administrative_unit_id}/members"
+    primary_key = ["id", "administrative_unit_id"]
+    service = Service.DIRECTORY
+    permissions = AdministrativeUnits.permissions

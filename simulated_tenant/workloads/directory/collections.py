@@ -306,6 +306,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/directory/administrativeUnits", "administrative_units", "administrativeUnit", UNIT_READ,
         tracking=_tracked("administrativeUnit", UNIT_READ, lacking_in=(CHINA,)),
     ),
+    members(
+        "/directory/administrativeUnits/{administrativeUnit}/members", "administrative_unit_member", UNIT_READ,
+        entities=_related("unit_members", "administrativeUnit"),
+    ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
 )  # fmt: skip

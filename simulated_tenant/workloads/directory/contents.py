@@ -160,6 +160,14 @@ class Directory:
         others = [(kind, role % self.count(kind))] if role and self.count(kind) else []
         return self._by_now("role_members", role, [*sorted(users), *others])
 
+    def unit_members(self, unit: int) -> Sequence[Reference]:
+        """Some users, a group and a device in each administrative unit but the last."""
+        if unit == self.count("administrativeUnit") - 1:
+            return []
+        users = {("user", (unit * 3 + index) % self.state.size.users) for index in range(2 + unit % 3)}
+        others = [(kind, unit % self.count(kind)) for kind in ("group", "device") if self.count(kind)]
+        return self._by_now("unit_members", unit, [*sorted(users), *others])
+
     def groups_of_app(self, app: int) -> list[Reference]:
         """The groups and roles that a service principal is a member of."""
         member = ("servicePrincipal", app)
