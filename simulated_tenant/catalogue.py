@@ -18,6 +18,7 @@ from .mutations import Mutations
 from .problems import problem
 from .size import Size
 from .state import State
+from .workloads.access import collections as access
 from .workloads.audit import collections as audit
 from .workloads.directory import collections as directory
 from .workloads.files import collections as files
@@ -200,7 +201,7 @@ def _finder(parents: tuple[Collection, ...]) -> Finder:
     return next((parent.find for parent in parents if parent.find), search)
 
 
-WORKLOADS = (directory, teams, outlook, files, audit)
+WORKLOADS = (directory, access, teams, outlook, files, audit)
 CATALOGUE = Catalogue(
     (endpoint for workload in WORKLOADS for endpoint in workload.ENDPOINTS),
     (path for workload in WORKLOADS for path in workload.NOT_SIMULATED),

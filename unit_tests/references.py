@@ -44,6 +44,11 @@ _KNOWN = (
     Reference("administrative_unit_member", "id", "devices", kind="device"),
     # https://learn.microsoft.com/graph/api/resources/directoryrole
     Reference("directory_roles", "role_template_id", "directory_role_templates"),
+    # https://learn.microsoft.com/graph/api/resources/unifiedroleassignment
+    Reference("role_assignments", "role_definition_id", "role_definitions"),
+    Reference("role_assignments", "principal_id", "users", always=False),
+    Reference("role_assignments", "principal_id", "groups", always=False),
+    Reference("role_assignments", "principal_id", "service_principals", always=False),
     # A team is a group: https://learn.microsoft.com/graph/teams-list-all-teams
     Reference("teams", "id", "groups"),
     # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from source_microsoft_graph.streams.access import RoleAssignments, RoleDefinitions
 from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSignins, ConditionalAccessPolicies
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
@@ -58,4 +59,6 @@ STREAMS: tuple[type[GraphStream], ...] = (
     SubscribedSkus,
     AdministrativeUnits,
     AdministrativeUnitMember,
+    RoleDefinitions,
+    RoleAssignments,
 )

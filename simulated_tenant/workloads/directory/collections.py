@@ -78,9 +78,7 @@ DIRECTORY = Workload(
     units=DIRECTORY_UNITS,
 )
 # Graph has these paths. Nothing answers them here, unless a collection of this path is declared below.
-NOT_SIMULATED = words(
-    "/devices /contacts /me /roleManagement/directory/roleAssignments /groups/{group}/transitiveMembers"
-)
+NOT_SIMULATED = words("/devices /contacts /me /groups/{group}/transitiveMembers")
 
 
 def _with_sign_ins(call: Call, collection: Collection, entities: Entities) -> Entities:

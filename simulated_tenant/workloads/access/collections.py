@@ -1,0 +1,51 @@
+"""Who may do what in the directory: roles, their assignments, consents, and who owns apps.
+
+https://learn.microsoft.com/graph/api/resources/rolemanagement
+"""
+
+from __future__ import annotations
+
+from simulated_tenant.collection import Endpoint, words
+from simulated_tenant.generated import Generated, Owner
+from simulated_tenant.shapes import Entity, Guids
+from simulated_tenant.state import State
+from simulated_tenant.workloads.directory.collections import IN_ONE_PAGE, PAGED
+from simulated_tenant.workloads.directory.contents import ROLE_READ, ROLES, WRITERS, Directory
+
+NOT_SIMULATED: tuple[str, ...] = ()
+PRINCIPALS = ("user", "group", "servicePrincipal")
+
+
+def _definition(state: State, owner: Owner, number: int) -> Entity:
+    return {"displayName": f"{ROLES[number]} Administrator", "isBuiltIn": number < len(ROLES) - 1}
+
+
+def _assignment(state: State, owner: Owner, number: int) -> Entity:
+    """The role of a principal, in each fourth case within an administrative unit alone."""
+    directory, kind = state.of(Directory), PRINCIPALS[number % len(PRINCIPALS)]
+    units = directory.count("administrativeUnit")
+    unit = directory.ids["administrativeUnit"][number % units] if units and number % 4 == 3 else None
+    return {
+        "principalId": directory.ids[kind][number % (directory.count(kind) or 1)],
+        "roleDefinitionId": Guids(state.seed, "unifiedRoleDefinition")[number % len(ROLES)],
+        "directoryScopeId": f"/administrativeUnits/{unit}" if unit else "/",
+    }
+
+
+DEFINITIONS = Generated("unifiedRoleDefinition", count=lambda state, owner: len(ROLES), own=_definition)
+ASSIGNMENTS = Generated("unifiedRoleAssignment", count=lambda state, owner: 9, own=_assignment)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    # Observed: any $top is refused, and every role comes in one page.
+    IN_ONE_PAGE(
+        "/roleManagement/directory/roleDefinitions",
+        permissions=words("RoleManagement.Read.Directory RoleManagement.Read.All" + WRITERS),
+        type="unifiedRoleDefinition", stream="role_definitions", entities=DEFINITIONS.entities,
+        options="$select $filter $expand", filters={"id": "eq", "displayName": "eq", "isBuiltIn": "eq"},
+    ),
+    PAGED(
+        "/roleManagement/directory/roleAssignments", permissions=ROLE_READ, type="unifiedRoleAssignment",
+        stream="role_assignments", entities=ASSIGNMENTS.entities, options="$select $top $filter $expand", orders={},
+        filters={"principalId": "eq", "roleDefinitionId": "eq"},
+    ),
+)  # fmt: skip
