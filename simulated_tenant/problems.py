@@ -45,6 +45,7 @@ chat_not_found          404 NotFound No chat or user found with id {id}
 chats_app_only          412 PreconditionFailed Requested API is not supported in application-only context
 sign_ins_not_premium    403 Authentication_RequestFromNonPremiumTenantOrB2CTenant Tenant is not a B2C tenant and doesn't have premium license
 audit_denied            403 Authentication_MSGraphPermissionMissing Calling principal does not have required MSGraph permissions AuditLog.Read.All
+roles_not_governed      400 AadPremiumLicenseRequired The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.
 policies_denied         403 AccessDenied You cannot perform the requested operation, required scopes are missing in the token.
 directory_denied        403 Authorization_RequestDenied Insufficient privileges to complete the operation.
 payment_required        402 PaymentRequired Payment is required.

@@ -78,6 +78,7 @@ class Traits:
     """
 
     premium: bool = True
+    governance: bool = True
     sharepoint_licence: bool = True
     app_disabled: bool = False
     secret_expired: bool = False

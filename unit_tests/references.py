@@ -49,6 +49,15 @@ _KNOWN = (
     Reference("role_assignments", "principal_id", "users", always=False),
     Reference("role_assignments", "principal_id", "groups", always=False),
     Reference("role_assignments", "principal_id", "service_principals", always=False),
+    # https://learn.microsoft.com/graph/api/resources/unifiedroleschedulebase
+    Reference("role_eligibility_schedules", "role_definition_id", "role_definitions"),
+    Reference("role_eligibility_schedules", "principal_id", "users", always=False),
+    Reference("role_eligibility_schedules", "principal_id", "groups", always=False),
+    Reference("role_eligibility_schedules", "principal_id", "service_principals", always=False),
+    Reference("role_assignment_schedules", "role_definition_id", "role_definitions"),
+    Reference("role_assignment_schedules", "principal_id", "users", always=False),
+    Reference("role_assignment_schedules", "principal_id", "groups", always=False),
+    Reference("role_assignment_schedules", "principal_id", "service_principals", always=False),
     # A team is a group: https://learn.microsoft.com/graph/teams-list-all-teams
     Reference("teams", "id", "groups"),
     # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember

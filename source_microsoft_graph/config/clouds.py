@@ -44,12 +44,17 @@ CLOUDS: Mapping[str, Cloud] = {
 SOVEREIGN: Mapping[str, Cloud] = {
     "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity"})),
     "Delos (Germany)": Cloud(
-        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", frozenset({"identity", "teams", "chats"})
+        "login.sovcloud-identity.de",
+        "graph.svc.sovcloud.de",
+        frozenset({"identity", "teams", "chats", "roleEligibilitySchedules", "roleAssignmentSchedules"}),
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        frozenset({"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}),
+        frozenset(
+            {"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}
+            | {"roleEligibilitySchedules", "roleAssignmentSchedules"}
+        ),
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from source_microsoft_graph.streams.access import RoleAssignments, RoleDefinitions
+from source_microsoft_graph.streams.access import (
+    RoleAssignments,
+    RoleAssignmentSchedules,
+    RoleDefinitions,
+    RoleEligibilitySchedules,
+)
 from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSignins, ConditionalAccessPolicies
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
@@ -61,4 +66,6 @@ STREAMS: tuple[type[GraphStream], ...] = (
     AdministrativeUnitMember,
     RoleDefinitions,
     RoleAssignments,
+    RoleEligibilitySchedules,
+    RoleAssignmentSchedules,
 )

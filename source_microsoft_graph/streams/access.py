@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC
+
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
 
@@ -32,3 +34,35 @@ class RoleAssignments(GraphStream):
         "Directory.Read.All",
         "Directory.ReadWrite.All",
     )
+
+
+class RoleSchedules(GraphStream, ABC):
+    """Every role of a kind that somebody has, or may take, for a time: https://learn.microsoft.com/graph/api/resources/privilegedidentitymanagementv3-overview"""
+
+    service = Service.DIRECTORY
+    page_size = None
+
+
+class RoleEligibilitySchedules(RoleSchedules):
+    """One row per principal, role and scope in which the principal may take it: https://learn.microsoft.com/graph/api/rbacapplication-list-roleeligibilityschedules"""
+
+    path_template = "roleManagement/directory/roleEligibilitySchedules"
+    permissions = (
+        "RoleManagement.Read.Directory",
+        "RoleEligibilitySchedule.Read.Directory",
+        "RoleManagement.Read.All",
+        "RoleEligibilitySchedule.ReadWrite.Directory",
+    )
+    least_permission = "RoleEligibilitySchedule.Read.Directory"
+
+
+class RoleAssignmentSchedules(RoleSchedules):
+    """One row per principal, role and scope with the time in which it is active: https://learn.microsoft.com/graph/api/rbacapplication-list-roleassignmentschedules"""
+
+    path_template = "roleManagement/directory/roleAssignmentSchedules"
+    permissions = (
+        "RoleManagement.Read.Directory",
+        "RoleAssignmentSchedule.Read.Directory",
+        "RoleManagement.Read.All",
+    )
+    least_permission = "RoleAssignmentSchedule.Read.Directory"

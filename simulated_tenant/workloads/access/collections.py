@@ -5,11 +5,15 @@ https://learn.microsoft.com/graph/api/resources/rolemanagement
 
 from __future__ import annotations
 
-from simulated_tenant.collection import Endpoint, words
+from functools import partial
+
+from simulated_tenant.clouds import DELOS, GOVSG
+from simulated_tenant.collection import Collection, Endpoint, Paging, Query, words
 from simulated_tenant.generated import Generated, Owner
+from simulated_tenant.problems import problem
 from simulated_tenant.shapes import Entity, Guids
 from simulated_tenant.state import State
-from simulated_tenant.workloads.directory.collections import IN_ONE_PAGE, PAGED
+from simulated_tenant.workloads.directory.collections import DIRECTORY, IN_ONE_PAGE, PAGED
 from simulated_tenant.workloads.directory.contents import ROLE_READ, ROLES, WRITERS, Directory
 
 NOT_SIMULATED: tuple[str, ...] = ()
@@ -34,6 +38,21 @@ def _assignment(state: State, owner: Owner, number: int) -> Entity:
 
 DEFINITIONS = Generated("unifiedRoleDefinition", count=lambda state, owner: len(ROLES), own=_definition)
 ASSIGNMENTS = Generated("unifiedRoleAssignment", count=lambda state, owner: 9, own=_assignment)
+ELIGIBILITIES = Generated("unifiedRoleEligibilitySchedule", count=lambda state, owner: 7, own=_assignment)
+SCHEDULES = Generated("unifiedRoleAssignmentSchedule", count=lambda state, owner: 8, own=_assignment)
+
+
+def _governed(query: Query) -> None:
+    """Schedules need Entra ID P2 or Governance: https://learn.microsoft.com/entra/id-governance/licensing-fundamentals"""
+    if not query.state.traits.governance:
+        raise problem("roles_not_governed")
+
+
+# The documents name no $top: https://learn.microsoft.com/graph/api/rbacapplication-list-roleeligibilityschedules
+SCHEDULED = partial(
+    Collection, workload=DIRECTORY, gate=_governed, options="$select $filter $expand", paging=Paging(100),
+    filters={"principalId": "eq", "roleDefinitionId": "eq"}, lacking_in=(DELOS, GOVSG),
+)  # fmt: skip
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     # Observed: any $top is refused, and every role comes in one page.
@@ -47,5 +66,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/roleManagement/directory/roleAssignments", permissions=ROLE_READ, type="unifiedRoleAssignment",
         stream="role_assignments", entities=ASSIGNMENTS.entities, options="$select $top $filter $expand", orders={},
         filters={"principalId": "eq", "roleDefinitionId": "eq"},
+    ),
+    SCHEDULED(
+        "/roleManagement/directory/roleEligibilitySchedules",
+        permissions=words(
+            "RoleEligibilitySchedule.Read.Directory RoleManagement.Read.All RoleManagement.Read.Directory "
+            "RoleEligibilitySchedule.ReadWrite.Directory"
+        ),
+        granted="RoleManagement.Read.Directory", type="unifiedRoleEligibilitySchedule",
+        stream="role_eligibility_schedules", entities=ELIGIBILITIES.entities,
+    ),
+    SCHEDULED(
+        "/roleManagement/directory/roleAssignmentSchedules",
+        permissions=words(
+            "RoleAssignmentSchedule.Read.Directory RoleManagement.Read.All RoleManagement.Read.Directory"
+        ),
+        granted="RoleManagement.Read.Directory", type="unifiedRoleAssignmentSchedule",
+        stream="role_assignment_schedules", entities=SCHEDULES.entities,
     ),
 )  # fmt: skip
