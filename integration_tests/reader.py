@@ -71,7 +71,10 @@ class Reader:
             options.append(f"$select={listable(collection.type)}")
         if collection.filter:
             options.append(f"$filter={quote(collection.filter)}")
-        for item in self.items("?".join([address(collection, owners), *filter(None, ["&".join(options)])])):
+        headers = {"ConsistencyLevel": "eventual"} if collection.whole else {}
+        options += filter(None, [collection.whole])
+        path = "?".join([address(collection, owners), *filter(None, ["&".join(options)])])
+        for item in self.items(path, **headers):
             if not collection.inverse:
                 yield item | columns
             elif item["@odata.type"] == f"#microsoft.graph.{collection.inverse}":

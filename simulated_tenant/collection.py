@@ -179,6 +179,8 @@ class Collection(Endpoint):
     list shows of the type, `basic` what it shows without the first permissions, and `tracking` how it reports
     changes.
 
+    `whole` is the query without which, and without advanced queries, Graph leaves some of the entities out.
+
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
     its primary key (all of the path's, if it is None). A stream of several collections holds each object once. Of a
     stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
@@ -199,6 +201,7 @@ class Collection(Endpoint):
     selection: Selection | None = None
     basic: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     counted: bool = False
+    whole: str = ""
     tracking: Tracking | None = None
     stream: str = ""
     key: tuple[str, ...] | None = None

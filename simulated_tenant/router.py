@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -68,7 +69,12 @@ def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dic
     if call.selected is None and here.page == 0:
         body["@microsoft.graph.tips"] = TIP
     links = {"@odata.nextLink": found.next_link, "@odata.deltaLink": found.delta_link}
-    return body | {name: link for name, link in links.items() if link} | {"value": found.items}
+    items = found.items if not collection.whole or _asks_for_all(call, collection.whole) else found.items[::2]
+    return body | {name: link for name, link in links.items() if link} | {"value": items}
+
+
+def _asks_for_all(call: Call, query: str) -> bool:
+    return call.advanced and all(call.options.get(name) == value for name, value in parse_qsl(query))
 
 
 def _context(call: Call) -> str:

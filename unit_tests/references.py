@@ -58,6 +58,10 @@ _KNOWN = (
     Reference("role_assignment_schedules", "principal_id", "users", always=False),
     Reference("role_assignment_schedules", "principal_id", "groups", always=False),
     Reference("role_assignment_schedules", "principal_id", "service_principals", always=False),
+    # https://learn.microsoft.com/graph/api/resources/oauth2permissiongrant
+    Reference("oauth2_permission_grants", "client_id", "service_principals"),
+    Reference("oauth2_permission_grants", "resource_id", "service_principals"),
+    Reference("oauth2_permission_grants", "principal_id", "users", always=False),
     # A team is a group: https://learn.microsoft.com/graph/teams-list-all-teams
     Reference("teams", "id", "groups"),
     # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember

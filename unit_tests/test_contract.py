@@ -37,6 +37,7 @@ VOCABULARY = {
     "page_size",
     "sized_by_preference",
     "query",
+    "headers",
     "selects",
     "shared",
     "batch_size",

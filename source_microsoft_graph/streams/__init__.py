@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from source_microsoft_graph.streams.access import (
+    Oauth2PermissionGrants,
     RoleAssignments,
     RoleAssignmentSchedules,
     RoleDefinitions,
@@ -68,4 +69,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     RoleAssignments,
     RoleEligibilitySchedules,
     RoleAssignmentSchedules,
+    Oauth2PermissionGrants,
 )

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from source_microsoft_graph.errors import GraphUnavailable
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.page_loop import PageLoop
+from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.sync.cursors import SliceProgress
 
 
 class RoleDefinitions(GraphStream):
@@ -66,3 +73,30 @@ class RoleAssignmentSchedules(RoleSchedules):
         "RoleManagement.Read.All",
     )
     least_permission = "RoleAssignmentSchedule.Read.Directory"
+
+
+class Oauth2PermissionGrants(GraphStream):
+    """One row per app and what it may do in another app on behalf of users: https://learn.microsoft.com/graph/api/oauth2permissiongrant-list"""
+
+    path_template = "oauth2PermissionGrants"
+    service = Service.DIRECTORY
+    permissions = ("Directory.Read.All", "Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All")
+    query = {"$count": "true"}
+    headers = {"ConsistencyLevel": "eventual"}
+
+    # Without the header and the count Graph leaves grants out, and in small pages more of them than in large ones:
+    # https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/2469
+    # So the pages are as large as can be, whatever the configuration says, and the rows are compared with the count.
+    # Whether the delta query tells all grants is not documented, so they are listed each time.
+    def listing(self, path: str, parents: Mapping[str, str], *args: Any, **options: Any) -> Listing:
+        listing = super().listing(path, parents, *args, **options)
+        listing.page_size = self.page_size
+        return listing
+
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        listing, read = self.listing(self.path(), {}), 0
+        for record in PageLoop(self, progress).records([listing]):
+            read += 1
+            yield record
+        if listing.total not in (None, read):
+            raise GraphUnavailable(f"{self.name}: Graph has {listing.total} objects and listed {read}.")

@@ -59,6 +59,8 @@ class Listing:
         self.since = since
         self.move = move
         self.delta_token = ""
+        self.total: int | None = None
+        """How many objects the collection has, as Graph told with the first page; None where it was not asked."""
         self.is_empty = True
         """Whether Graph has listed no object so far."""
         self.child_listings: Callable[[dict[str, Any]], Iterable[Listing]] | None = None

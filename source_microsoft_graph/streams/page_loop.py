@@ -81,6 +81,7 @@ class PageLoop:
 
     def _records_of(self, listing: Listing, response: GraphResponse) -> Iterator[dict[str, Any]]:
         self._note(listing, response)
+        listing.total = response.body.get("@odata.count", listing.total)
         check_objects(response.body["value"])
         for record in listing.new_records(self._stream.parse_response(response, stream_slice=listing.parents)):
             if listing.child_listings:

@@ -38,6 +38,22 @@ def _assignment(state: State, owner: Owner, number: int) -> Entity:
 
 DEFINITIONS = Generated("unifiedRoleDefinition", count=lambda state, owner: len(ROLES), own=_definition)
 ASSIGNMENTS = Generated("unifiedRoleAssignment", count=lambda state, owner: 9, own=_assignment)
+
+
+def _grant(state: State, owner: Owner, number: int) -> Entity:
+    """Each third consent is for all users."""
+    directory = state.of(Directory)
+    apps, everybody = directory.count("servicePrincipal") or 1, number % 3 == 2
+    return {
+        "clientId": directory.ids["servicePrincipal"][number % apps],
+        "resourceId": directory.ids["servicePrincipal"][0],
+        "consentType": "AllPrincipals" if everybody else "Principal",
+        "principalId": None if everybody else directory.ids["user"][number % (directory.count("user") or 1)],
+        "scope": " User.Read offline_access",
+    }
+
+
+GRANTED = Generated("oAuth2PermissionGrant", count=lambda state, owner: 12, own=_grant)
 ELIGIBILITIES = Generated("unifiedRoleEligibilitySchedule", count=lambda state, owner: 7, own=_assignment)
 SCHEDULES = Generated("unifiedRoleAssignmentSchedule", count=lambda state, owner: 8, own=_assignment)
 
@@ -83,5 +99,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         granted="RoleManagement.Read.Directory", type="unifiedRoleAssignmentSchedule",
         stream="role_assignment_schedules", entities=SCHEDULES.entities,
+    ),
+    # Directory.Read.All would do for most other collections too, so a tenant grants what does for this one alone.
+    # Observed: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/2469
+    PAGED(
+        "/oauth2PermissionGrants", permissions=words("DelegatedPermissionGrant.ReadWrite.All" + WRITERS),
+        type="oAuth2PermissionGrant", stream="oauth2_permission_grants", entities=GRANTED.entities, orders={},
+        options="$select $top $filter $count", filters={"clientId": "eq", "principalId": "eq"}, units=2,
+        whole="$top=999&$count=true",
     ),
 )  # fmt: skip
