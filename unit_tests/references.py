@@ -35,6 +35,9 @@ _KNOWN = (
     Reference("group_member", "id", "service_principals", kind="servicePrincipal"),
     Reference("group_owner", "id", "users", kind="user"),
     Reference("group_owner", "id", "service_principals", kind="servicePrincipal"),
+    # https://learn.microsoft.com/graph/api/application-list-owners
+    Reference("application_owner", "id", "users", kind="user"),
+    Reference("application_owner", "id", "service_principals", kind="servicePrincipal"),
     Reference("directory_role_member", "id", "users", kind="user"),
     Reference("directory_role_member", "id", "groups", kind="group"),
     Reference("directory_role_member", "id", "service_principals", kind="servicePrincipal"),

@@ -55,6 +55,7 @@ PUBLISHED = (
     "role_eligibility_schedules",
     "role_assignment_schedules",
     "oauth2_permission_grants",
+    "application_owner",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

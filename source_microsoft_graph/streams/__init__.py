@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from source_microsoft_graph.streams.access import (
+    ApplicationOwner,
     Oauth2PermissionGrants,
     RoleAssignments,
     RoleAssignmentSchedules,
@@ -70,4 +71,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     RoleEligibilitySchedules,
     RoleAssignmentSchedules,
     Oauth2PermissionGrants,
+    ApplicationOwner,
 )

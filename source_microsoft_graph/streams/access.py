@@ -9,6 +9,8 @@ from typing import Any
 from source_microsoft_graph.errors import GraphUnavailable
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.streams.directory import Applications
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.slices import Slice
@@ -100,3 +102,14 @@ class Oauth2PermissionGrants(GraphStream):
             yield record
         if listing.total not in (None, read):
             raise GraphUnavailable(f"{self.name}: Graph has {listing.total} objects and listed {read}.")
+
+
+class ApplicationOwner(ChildStream):
+    """One row per app registration and owner: https://learn.microsoft.com/graph/api/application-list-owners"""
+
+    parent_class = Applications
+    path_template = "applications/{application_id}/owners"
+    primary_key = ["id", "application_id"]
+    service = Service.DIRECTORY
+    permissions = Applications.permissions
+    page_size = 100

@@ -5,16 +5,18 @@ https://learn.microsoft.com/graph/api/resources/rolemanagement
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from simulated_tenant.clouds import DELOS, GOVSG
 from simulated_tenant.collection import Collection, Endpoint, Paging, Query, words
+from simulated_tenant.entities import Entities
 from simulated_tenant.generated import Generated, Owner
 from simulated_tenant.problems import problem
 from simulated_tenant.shapes import Entity, Guids
 from simulated_tenant.state import State
-from simulated_tenant.workloads.directory.collections import DIRECTORY, IN_ONE_PAGE, PAGED
-from simulated_tenant.workloads.directory.contents import ROLE_READ, ROLES, WRITERS, Directory
+from simulated_tenant.workloads.directory.collections import DIRECTORY, IN_ONE_PAGE, PAGED, members
+from simulated_tenant.workloads.directory.contents import APPLICATION_READ, ROLE_READ, ROLES, WRITERS, Directory
 
 NOT_SIMULATED: tuple[str, ...] = ()
 PRINCIPALS = ("user", "group", "servicePrincipal")
@@ -51,6 +53,16 @@ def _grant(state: State, owner: Owner, number: int) -> Entity:
         "principalId": None if everybody else directory.ids["user"][number % (directory.count("user") or 1)],
         "scope": " User.Read offline_access",
     }
+
+
+def _owners(kind: str) -> Callable[[Query], Entities]:
+    def entities(query: Query) -> Entities:
+        directory = query.state.of(Directory)
+        return Entities(
+            directory.app_owners(kind, query.ids[kind]), lambda owner: directory.visible(owner, query.roles)
+        )
+
+    return entities
 
 
 GRANTED = Generated("oAuth2PermissionGrant", count=lambda state, owner: 12, own=_grant)
@@ -107,5 +119,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         type="oAuth2PermissionGrant", stream="oauth2_permission_grants", entities=GRANTED.entities, orders={},
         options="$select $top $filter $count", filters={"clientId": "eq", "principalId": "eq"}, units=2,
         whole="$top=999&$count=true",
+    ),
+    members(
+        "/applications/{application}/owners", "application_owner", APPLICATION_READ, entities=_owners("application"),
     ),
 )  # fmt: skip

@@ -154,6 +154,15 @@ class Directory:
         others = [("servicePrincipal", group % self.count("servicePrincipal"))] if made_by_app else []
         return self._by_now("owners", group, [*sorted(users), *others])
 
+    def app_owners(self, kind: str, number: int) -> Sequence[Reference]:
+        """Of an application or a service principal: a user or two, in each third case an app, in each fourth nobody."""
+        if number % 4 == 3:
+            return []
+        users = {("user", (number * 3 + index) % self.state.size.users) for index in range(1 + number % 2)}
+        apps = self.count("servicePrincipal")
+        owners = [*sorted(users), *([("servicePrincipal", number % apps)] if apps and number % 3 == 2 else [])]
+        return self._by_now(f"owners of {kind}", number, owners)
+
     def role_members(self, role: int) -> Sequence[Reference]:
         users = {("user", (role + index) % self.state.size.users) for index in range(1 + role % 3)}
         kind = ("servicePrincipal", "group")[role % 2]
