@@ -38,6 +38,9 @@ _KNOWN = (
     # https://learn.microsoft.com/graph/api/application-list-owners
     Reference("application_owner", "id", "users", kind="user"),
     Reference("application_owner", "id", "service_principals", kind="servicePrincipal"),
+    # https://learn.microsoft.com/graph/api/serviceprincipal-list-owners
+    Reference("service_principal_owner", "id", "users", kind="user"),
+    Reference("service_principal_owner", "id", "service_principals", kind="servicePrincipal"),
     Reference("directory_role_member", "id", "users", kind="user"),
     Reference("directory_role_member", "id", "groups", kind="group"),
     Reference("directory_role_member", "id", "service_principals", kind="servicePrincipal"),

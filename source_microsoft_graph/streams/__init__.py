@@ -9,6 +9,7 @@ from source_microsoft_graph.streams.access import (
     RoleAssignmentSchedules,
     RoleDefinitions,
     RoleEligibilitySchedules,
+    ServicePrincipalOwner,
 )
 from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSignins, ConditionalAccessPolicies
 from source_microsoft_graph.streams.base import GraphStream
@@ -72,4 +73,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     RoleAssignmentSchedules,
     Oauth2PermissionGrants,
     ApplicationOwner,
+    ServicePrincipalOwner,
 )

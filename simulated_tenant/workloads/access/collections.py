@@ -123,4 +123,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     members(
         "/applications/{application}/owners", "application_owner", APPLICATION_READ, entities=_owners("application"),
     ),
+    members(
+        "/servicePrincipals/{servicePrincipal}/owners", "service_principal_owner", APPLICATION_READ,
+        entities=_owners("servicePrincipal"),
+    ),
 )  # fmt: skip
