@@ -117,6 +117,12 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 or a type's property → derived types. Where nothing is said, a property of an abstract type has those of all types
 derived from it."""
 
+MADE: Mapping[str, Mapping[str, PropertyType]] = {
+    "user_manager": {"userId": "String", "managerId": "String", "managerType": "String"},
+}
+"""Streams whose records the connector makes, so that no published type has their columns: stream → property, with the
+object's own id first → its type. The stream's name stands for the type."""
+
 SELECT: Mapping[str, Mapping[str, str]] = {
     "user": {
         "customSecurityAttributes": "optional",

@@ -58,7 +58,7 @@ class NoSchema(ValueError):
 
 def type_of(stream: str) -> str | None:
     """The type that the simulated tenant gives the objects of a stream; None for a stream that it does not have."""
-    return STREAM_TYPES.get(stream)
+    return stream if stream in additions.MADE else STREAM_TYPES.get(stream)
 
 
 def parents_of(stream: str) -> tuple[str, ...] | None:
@@ -80,7 +80,9 @@ def schema(list_type: str, parents: Collection[str] = ()) -> Schema:
         own = set(map(snake_case, graph_types.properties(list_type)))
         for column in set(columns) - own:
             columns[column]["select"] = "never"
-    columns |= {"odata_type": dict(_TEXT)} | {parent: dict(_PARENT) for parent in parents}
+    if list_type not in additions.MADE:
+        columns |= {"odata_type": dict(_TEXT)}
+    columns |= {parent: dict(_PARENT) for parent in parents}
     return in_order({**_HEAD, "properties": {**dict.fromkeys(parents), **columns}})
 
 
@@ -92,6 +94,8 @@ def without_derived(list_type: str) -> dict[str, int]:
 
 def listed_properties(list_type: str) -> dict[str, PropertyType]:
     """The properties that a list of this type can return, by their published name."""
+    if list_type in additions.MADE:
+        return dict(additions.MADE[list_type])
     listed: dict[str, PropertyType] = {}
     for type_name in objects_of(list_type):
         published = graph_types.properties(type_name)
@@ -202,7 +206,8 @@ def in_order(schema: Schema) -> Schema:
     are never null, at the head, the parents as they stand; everything else by its name."""
     columns: Schema = _sorted(schema)["properties"]
     parents = [name for name, column in schema["properties"].items() if columns[name] == _PARENT]
-    head = [name for name in ("id", *parents) if name in columns]
+    own = "id" if "id" in columns else next(iter(schema["properties"]))
+    head = [own, *parents]
     return {**_sorted(schema), "properties": {name: columns[name] for name in dict.fromkeys((*head, *columns))}}
 
 

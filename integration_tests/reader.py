@@ -67,15 +67,25 @@ class Reader:
     def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
         columns = {column: owners[name] for name, column in collection.key_columns.items()}
         options = []
-        if collection.workload.name == "directory" and not collection.kinds and "$select" in collection.options:
+        if (
+            collection.workload.name == "directory"
+            and not (collection.kinds or collection.expand)
+            and "$select" in collection.options
+        ):
             options.append(f"$select={listable(collection.type)}")
+        if collection.expand:
+            options.append(f"$expand={quote(collection.expand)}")
         if collection.filter:
             options.append(f"$filter={quote(collection.filter)}")
         headers = {"ConsistencyLevel": "eventual"} if collection.whole else {}
         options += filter(None, [collection.whole])
         path = "?".join([address(collection, owners), *filter(None, ["&".join(options)])])
         for item in self.items(path, **headers):
-            if not collection.inverse:
+            if collection.expand:
+                name, _, _ = collection.expand.partition("(")
+                if name in item:
+                    yield {"id": item["id"], f"{name}Id": item[name]["id"], f"{name}Type": item[name]["@odata.type"]}
+            elif not collection.inverse:
                 yield item | columns
             elif item["@odata.type"] == f"#microsoft.graph.{collection.inverse}":
                 (member,) = collection.placeholders

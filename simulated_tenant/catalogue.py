@@ -175,9 +175,10 @@ def _segments(path: str) -> tuple[str, ...]:
 def _routes(endpoint: Endpoint) -> Iterator[Endpoint]:
     """The paths of one declaration: the list, and its delta query if that has a path of its own."""
     tracking = endpoint.tracking if isinstance(endpoint, Collection) else None
-    if not isinstance(endpoint, Collection) or not (endpoint.filter or (tracking and tracking.path)):
+    is_view = isinstance(endpoint, Collection) and bool(endpoint.filter or endpoint.expand)
+    if not isinstance(endpoint, Collection) or not (is_view or (tracking and tracking.path)):
         yield endpoint
-    elif tracking and not endpoint.filter:
+    elif tracking and not is_view:
         yield replace(endpoint, tracking=None)
         yield replace(
             endpoint, path=endpoint.path + tracking.path, options=tracking.options, units=1, limits=(),

@@ -179,13 +179,16 @@ class Collection(Endpoint):
     list shows of the type, `basic` what it shows without the first permissions, and `tracking` how it reports
     changes.
 
+    `expands` says what comes with each entity for an $expand of these words.
+
     `whole` is the query without which, and without advanced queries, Graph leaves some of the entities out.
 
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
     its primary key (all of the path's, if it is None). A stream of several collections holds each object once. Of a
-    stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
-    owners, of that type, and the path names the member. `columns` says what a complete read finds of an entity, if not
-    all of it, or None for nothing. `granted` is the permission that a tenant grants, if it is not the first.
+    stream with a `filter` a reader asks the path with that $filter, of one with an `expand` with that $expand. In an
+    `inverse` collection the entities are the owners, of that type, and the path names the member. `columns` says what a
+    complete read finds of an entity, if not all of it, or None for nothing. `granted` is the permission that a tenant
+    grants, if it is not the first.
 
     `placeholder` names the placeholder that takes the ids of these entities in other paths, and `find` gets the number
     behind an id; without it the entities are searched. `mutations` says how they change.
@@ -202,10 +205,12 @@ class Collection(Endpoint):
     basic: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     counted: bool = False
     whole: str = ""
+    expands: Mapping[str, Callable[[Query, Entity], Entity]] = field(default_factory=dict)
     tracking: Tracking | None = None
     stream: str = ""
     key: tuple[str, ...] | None = None
     filter: str = ""
+    expand: str = ""
     inverse: str = ""
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""
@@ -333,7 +338,8 @@ class Call(Query):
         for name in self.options:
             if name.startswith("$") and name not in allowed:
                 raise self.endpoint.workload.unsupported(name)
-            if name in ("$search", "$expand"):
+            expands = self.endpoint.expands if isinstance(self.endpoint, Collection) else {}
+            if name == "$search" or (name == "$expand" and self.options[name] not in expands):
                 raise problem("not_simulated", name)
 
     def check_selected(self, type_name: str, selection: Selection) -> None:

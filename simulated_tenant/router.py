@@ -59,7 +59,7 @@ def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dic
         found = delta.page(call, collection, collection.tracking, here, size, _shown(call, catalogue))
     else:
         entities = (collection.arrange or arrange)(call, collection, collection.entities(call))
-        found = page(call, collection, entities, here, size, _shown(call, catalogue))
+        found = page(call, collection, entities, here, size, _expanded(call, collection, _shown(call, catalogue)))
     body: dict[str, Any] = {"@odata.context": _context(call)}
     can_count = call.advanced or not collection.workload.advanced_queries
     if collection.counted:
@@ -71,6 +71,14 @@ def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dic
     links = {"@odata.nextLink": found.next_link, "@odata.deltaLink": found.delta_link}
     items = found.items if not collection.whole or _asks_for_all(call, collection.whole) else found.items[::2]
     return body | {name: link for name, link in links.items() if link} | {"value": items}
+
+
+def _expanded(call: Call, collection: Collection, show: Callable[[Entity], Entity]) -> Callable[[Entity], Entity]:
+    """What comes with an entity is not left out by $select."""
+    if "$expand" not in call.options:
+        return show
+    expand = collection.expands[call.options["$expand"]]
+    return lambda entity: show(dict(entity)) | expand(call, entity)
 
 
 def _asks_for_all(call: Call, query: str) -> bool:

@@ -74,6 +74,9 @@ _KNOWN = (
     Reference("team_member", "user_id", "users", always=False),
     # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
+    # https://learn.microsoft.com/graph/api/user-list-manager
+    Reference("user_manager", "user_id", "users"),
+    Reference("user_manager", "manager_id", "users", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
     # https://learn.microsoft.com/graph/api/resources/itemreference

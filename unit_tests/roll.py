@@ -57,6 +57,7 @@ PUBLISHED = (
     "oauth2_permission_grants",
     "application_owner",
     "service_principal_owner",
+    "user_manager",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

@@ -30,6 +30,7 @@ VOCABULARY = {
     "parent_class",
     "path_template",
     "primary_key",
+    "own_id",
     "service",
     "permissions",
     "least_permission",
@@ -119,7 +120,7 @@ def test_keys_are_columns_of_the_schema(stream_class: type[GraphStream]) -> None
     stream = a_stream(stream_class)
     key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
     assert set(key) <= set(stream.get_json_schema()["properties"])
-    assert key == ["id", *stream.parent_columns]
+    assert key == [stream.own_id, *stream.parent_columns]
 
 
 @every_stream

@@ -31,7 +31,7 @@ def load(stream: str) -> dict[str, Any]:
 
 def key_columns(stream: str) -> list[str]:
     """The columns that come first."""
-    return ["id", *ROLL[stream].parent_columns]
+    return [ROLL[stream].own_id, *ROLL[stream].parent_columns]
 
 
 def list_type(stream: str) -> str:
@@ -77,7 +77,7 @@ def test_key_columns_come_first(stream: str) -> None:
     assert list(columns) == keys + sorted(set(columns) - set(keys))
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if stream not in additions.MADE])
 def test_every_stream_can_carry_the_odata_type(stream: str) -> None:
     """Graph marks derived types with @odata.type, which becomes a column."""
     assert load(stream)["properties"]["odata_type"] == {"type": ["null", "string"]}

@@ -35,7 +35,7 @@ from source_microsoft_graph.streams.tenant import (
     Organization,
     SubscribedSkus,
 )
-from source_microsoft_graph.streams.users import Users
+from source_microsoft_graph.streams.users import UserManager, Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
     Users,
@@ -74,4 +74,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Oauth2PermissionGrants,
     ApplicationOwner,
     ServicePrincipalOwner,
+    UserManager,
 )

@@ -74,6 +74,9 @@ class GraphStream(HttpStream, ABC):
 
     primary_key: str | list[str] = "id"
 
+    own_id: ClassVar[str] = "id"
+    """The column that holds the object's own id."""
+
     page_size: int | None = 999
     """The most objects Graph serves in a page; None where it refuses `$top`."""
 

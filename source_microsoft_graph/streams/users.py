@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -33,7 +33,7 @@ class Users(DeltaStream):
 
     path_template = "users"
     service = Service.DIRECTORY
-    permissions = (
+    permissions: ClassVar[tuple[str, ...]] = (
         "User.Read.All",
         "User.ReadWrite.All",
         "Directory.Read.All",
@@ -49,7 +49,9 @@ class Users(DeltaStream):
         config = self.sync.config
         # With $count=true and the header below Graph takes every operator it has for users:
         # https://learn.microsoft.com/graph/aad-advanced-queries
-        options, clauses = ({"$count": "true"}, [f"({config.user_filter})"]) if config.user_filter else ({}, [])
+        options, clauses = dict(self.query), []
+        if config.user_filter:
+            options, clauses = {**options, "$count": "true"}, [f"({config.user_filter})"]
         for clause in _inclusions(config.include_users) if config.include_users else [""]:
             expression = " and ".join(filter(None, (*clauses, clause)))
             yield {**options, "$filter": expression} if expression else options
@@ -163,6 +165,29 @@ class Accounts(Users):
                 f"{', '.join(user['id'] for user in odd[:20])}.",
             )
         yield from odd
+
+
+class UserManager(Users):
+    """One row per user who has a manager: https://learn.microsoft.com/graph/api/user-list-manager"""
+
+    primary_key = "user_id"
+    own_id = "user_id"
+    cursor_field = []
+    permissions = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    query = {"$select": "id,userPrincipalName", "$expand": "manager($select=id)"}
+    selects = False
+    page_size = 100
+
+    # A user's manager is one object and comes with the user, which costs no request of its own. Who has none comes
+    # without: https://learn.microsoft.com/graph/api/user-list-manager
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        for user in super().records(stream_slice, progress):
+            if manager := user.get("manager"):
+                yield {
+                    "user_id": user["id"],
+                    "manager_id": manager["id"],
+                    "manager_type": manager.get("odata_type"),
+                }
 
 
 def _names(user: Mapping[str, Any]) -> frozenset[str]:

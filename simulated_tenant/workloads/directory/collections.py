@@ -149,6 +149,25 @@ def _stale(entity: Entity) -> Entity:
     return {**entity, "displayName": f"Old {entity['displayName']}"}
 
 
+def _with_manager(query: Query, user: Entity) -> Entity:
+    """Who has no manager comes without: https://learn.microsoft.com/graph/api/user-list-manager"""
+    directory = query.state.of(Directory)
+    number = directory.ids["user"].find(user["id"])
+    reference = directory.manager(number) if number is not None else None
+    if reference is None:
+        return {}
+    kind, number = reference
+    return {"manager": {"@odata.type": f"#microsoft.graph.{kind}", "id": directory.ids[kind][number]}}
+
+
+def _manager(query: Query, user: Entity) -> Entity | None:
+    manager = _with_manager(query, user).get("manager")
+    if manager is None:
+        return None
+    names = {"userId": user["id"], "managerId": manager["id"], "managerType": manager["@odata.type"]}
+    return {"id": user["id"], **names}
+
+
 def _tracked(
     kind: str, permissions: tuple[str, ...], untracked: tuple[str, ...] = (), lacking_in: tuple[str, ...] = ()
 ) -> Tracking:
@@ -231,6 +250,7 @@ SKUS = Generated(
     count=lambda state, owner: 4,
     own=lambda state, owner, number: {"appliesTo": ("User", "Company")[number % 2], "capabilityStatus": "Enabled"},
 )
+MANAGER = "manager($select=id)"
 PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -244,7 +264,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         arrange=_with_sign_ins, columns=_without_hidden_sign_ins,
         # Observed: https://github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189
         tracking=_tracked("user", USER_READ, untracked=("signInActivity",)),
-        limits=(RequestLimit(10, 60, when="signInActivity"),), units=2,
+        limits=(RequestLimit(10, 60, when="signInActivity"),), units=2, expands={MANAGER: _with_manager},
+    ),
+    PAGED(
+        "/users", permissions=USER_READ, stream="user_manager", entities=_every("user"), expand=MANAGER,
+        columns=_manager,
     ),
     GROUPS,
     directory_objects(

@@ -177,6 +177,14 @@ class Directory:
         others = [(kind, unit % self.count(kind)) for kind in ("group", "device") if self.count(kind)]
         return self._by_now("unit_members", unit, [*sorted(users), *others])
 
+    def manager(self, user: int) -> Reference | None:
+        """Another user, or in each seventh case a contact; nobody for the first user and for each fifth."""
+        if user % 5 == 0:
+            return None
+        contacts = self.count("orgContact")
+        kind, number = ("orgContact", user % contacts) if contacts and user % 7 == 4 else ("user", user // 4)
+        return (kind, number) if self.exists(kind, number) else None
+
     def groups_of_app(self, app: int) -> list[Reference]:
         """The groups and roles that a service principal is a member of."""
         member = ("servicePrincipal", app)
