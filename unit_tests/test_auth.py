@@ -314,7 +314,7 @@ def test_lasting_trouble_is_unreachable(
 
     assert str(caught.value).startswith("No token could be had from login.microsoftonline.com in 6 attempts: ")
     assert caught.value.failure_type == FailureType.transient_error
-    assert clock.slept == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert clock.slept == [1.0, 3.0, 9.0, 27.0, 81.0]
     assert [request.url for request in wire.request_history].count(PLACES[place]) == 6
 
 
@@ -323,7 +323,7 @@ def test_lasting_trouble_is_unreachable(
 def test_passing_trouble_passes(
     wire: requests_mock.Mocker, graph: FakeGraph, auth: GraphAuth, clock: Clock, trouble: Answer, place: str
 ) -> None:
-    """Two failures cost three seconds and nothing else."""
+    """Two failures cost four seconds and nothing else."""
     if place == "token":
         graph.signs_in(trouble, trouble, a_grant("a-token"))
     else:
@@ -332,7 +332,7 @@ def test_passing_trouble_passes(
         graph.signs_in(a_grant("a-token"))
 
     assert auth.token() == "a-token"
-    assert clock.slept == [1.0, 2.0]
+    assert clock.slept == [1.0, 3.0]
 
 
 @pytest.mark.parametrize(

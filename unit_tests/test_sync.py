@@ -14,7 +14,7 @@ import pytest
 
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, Help
-from source_microsoft_graph.graph.catalogue import CATALOGUE, Action, ErrorRule
+from source_microsoft_graph.graph.catalogue import CATALOGUE
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
@@ -291,8 +291,8 @@ def test_an_outage_was_reported_object_by_object(sync: Sync) -> None:
 
 # What was skipped.
 
-NO_MAILBOX = ErrorRule(404, Action.SKIP, Help("No mailbox."))
-GONE = ErrorRule(404, Action.SKIP, Help("Gone."))
+NO_MAILBOX = Help("No mailbox.")
+GONE = Help("Gone.")
 
 
 def a_refusal() -> GraphResponse:
@@ -338,9 +338,9 @@ def test_one_reason_in_other_words_is_one_reason(caplog: pytest.LogCaptureFixtur
     skipped = Skipped(LOGGER)
     mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for known in mailbox:
-        skipped.add("contacts", "user 1", known, a_refusal())
+        skipped.add("contacts", "user 1", known.help, a_refusal())
 
-    assert (len(mailbox), len(warned(caplog))) == (4, 1)
+    assert (len(mailbox), len(warned(caplog))) == (5, 1)
     assert skipped.counts() == {("contacts", str(mailbox[0].help)): 1}
 
 
@@ -349,7 +349,7 @@ def test_twenty_of_a_reason_are_named(caplog: pytest.LogCaptureFixture) -> None:
     skipped = Skipped(LOGGER)
     mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for number in range(100):
-        skipped.add("contacts", f"user {number}", mailbox[number % len(mailbox)], a_refusal())
+        skipped.add("contacts", f"user {number}", mailbox[number % len(mailbox)].help, a_refusal())
 
     assert len(warned(caplog)) == 20
     assert skipped.counts() == {("contacts", str(mailbox[0].help)): 100}

@@ -5,6 +5,7 @@ https://learn.microsoft.com/graph/json-batching
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +54,10 @@ class BatchSize:
 class _SubResponse(msgspec.Struct):
     """One response in a batch, with its body unparsed: twenty parsed pages would take many times their bytes."""
 
+    status: int
     id: Any = None
-    status: int = 200
-    headers: Mapping[str, str] | None = None
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    headers: Mapping[str, Any] | None = None
+    body: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Envelope(msgspec.Struct):
@@ -78,22 +79,40 @@ def batch_body(urls: Sequence[str], headers: Sequence[Mapping[str, str]]) -> dic
 
 def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphResponse] | None:
     """The response to each URL, in the order of the URLs, as if each had been requested alone; None where this is no
-    response to a batch.
+    response to this batch.
 
     Graph answers 200 whatever the sub-requests came to, in any order. Where the batch as a whole failed, that is the
-    response to every URL; a sub-response that is missing is a response without a page.
+    response to every URL. Exactly one sub-response for each URL has to be there: of another number of them, nobody
+    knows which is whose.
     """
     if response.status_code != 200:
         return [response] * len(urls)
     try:
         envelope = _envelopes.decode(response.content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    by_id = {part.id: part for part in envelope.responses}
-    if len(by_id) < len(envelope.responses) or not by_id:
+    by_id = {str(part.id): part for part in envelope.responses if type(part.id) in (str, int)}
+    ids = [str(index) for index in range(len(urls))]
+    if len(envelope.responses) != len(urls) or by_id.keys() != set(ids):
         return None
-    found = (by_id.get(str(index), _SubResponse()) for index in range(len(urls)))
-    return [
-        GraphResponse(part.status, part.headers or {}, memoryview(part.body), url)
-        for part, url in zip(found, urls, strict=True)
-    ]
+    return [_response(by_id[identifier], url) for identifier, url in zip(ids, urls, strict=True)]
+
+
+def _response(part: _SubResponse, url: str) -> GraphResponse:
+    headers = {name: str(value) for name, value in (part.headers or {}).items() if value is not None}
+    return GraphResponse(part.status, headers, _content(part.body), url)
+
+
+def _content(body: msgspec.Raw) -> bytes | memoryview:
+    """The bytes of a body. One that is no JSON comes as a text, mostly in base64."""
+    content = memoryview(body)
+    if bytes(content[:1]) != b'"':
+        return content
+    try:
+        text = msgspec.json.decode(content, type=str)
+    except ValueError:
+        return content
+    try:
+        return b64decode(text, validate=True).decode().encode()
+    except ValueError:
+        return text.encode()
