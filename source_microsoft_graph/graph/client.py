@@ -154,8 +154,10 @@ class GraphClient:
         where no request can succeed any more, and `ProtocolBroken` for a URL of another host.
         """
         waiting: list[PendingRequest] = []
+        batch: list[PendingRequest] = []
         while queue or waiting:
-            batch = self._next_batch(queue, waiting, batch_size.current)
+            was_throttled = any(pending.throttled for pending in batch)
+            batch = self._next_batch(queue, waiting, batch_size.current, new_first=was_throttled)
             with ExitStack() as slot:
                 self._limiter.wait(batch[0].request.service, len(batch), self._slots)
                 slot.push(self._slots)
@@ -179,24 +181,23 @@ class GraphClient:
                     page_response = None
 
     def _next_batch(
-        self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int
+        self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int, *, new_first: bool
     ) -> list[PendingRequest]:
-        """The requests to send now: first those that waited long enough, then new ones. Sleeps while there is none."""
+        """The requests to send now: first those that waited long enough, then new ones. With `new_first`, those that
+        were throttled come last, for the limit may be theirs alone. Sleeps while there is none."""
         while True:
             self.raise_if_failed()
             now = self._clock.now()
             batch: list[PendingRequest] = []
-            for pending in waiting:
-                size = min(batch_size, pending.max_batch)
-                if pending.ready_at <= now and len(batch) < size:
-                    batch.append(pending)
-                    batch_size = size
-            waiting[:] = [pending for pending in waiting if pending not in batch]
-            while queue and len(batch) < batch_size:
+            ready = [pending for pending in waiting if pending.ready_at <= now]
+            size = _take([pending for pending in ready if not (new_first and pending.throttled)], batch, batch_size)
+            while queue and len(batch) < size:
                 request = queue.popleft()
                 self.check_host(request.url)
                 pending = PendingRequest(request, now, self._served[request.service], request.not_before)
                 (batch if pending.ready_at <= now else waiting).append(pending)
+            _take([pending for pending in ready if pending not in batch], batch, size)
+            waiting[:] = [pending for pending in waiting if pending not in batch]
             if batch:
                 return batch
             self._clock.sleep(min(pending.ready_at for pending in waiting) - now)
@@ -294,9 +295,9 @@ class GraphClient:
             demand = f"Graph asks to wait {asked:,.0f} seconds" if asked else "Graph asks to wait"
             waited = f", after {now - pending.started:,.0f} seconds of waiting" if now > pending.started else ""
             return GraphUnavailable(f"Throttled: {demand}{waited}, which is longer than this sync waits. {response}")
-        if service.value.per_object or pending.throttled_alone_since is not None:
-            pending.ready_at = now + wait
-        else:
+        # Other requests have their turn before this one, whoever waits.
+        pending.ready_at = now + wait
+        if not service.value.per_object and pending.throttled_alone_since is None:
             self._limiter.pause(service, wait)
         return None
 
@@ -366,6 +367,16 @@ class GraphClient:
             raise ProtocolBroken("Refused to follow a page link that is no URL.") from None
         if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _take(candidates: Sequence[PendingRequest], batch: list[PendingRequest], size: int) -> int:
+    """Put candidates into a batch of no more than this size, and of no more than each of them allows; returns that."""
+    for pending in candidates:
+        allowed = min(size, pending.max_batch)
+        if len(batch) < allowed:
+            batch.append(pending)
+            size = allowed
+    return size
 
 
 def _headers_of(request: PageRequest) -> dict[str, str]:
