@@ -295,9 +295,9 @@ class GraphClient:
             demand = f"Graph asks to wait {asked:,.0f} seconds" if asked else "Graph asks to wait"
             waited = f", after {now - pending.started:,.0f} seconds of waiting" if now > pending.started else ""
             return GraphUnavailable(f"Throttled: {demand}{waited}, which is longer than this sync waits. {response}")
-        # Other requests have their turn before this one, whoever waits.
-        pending.ready_at = now + wait
-        if not service.value.per_object and pending.throttled_alone_since is None:
+        if service.value.per_object or pending.throttled_alone_since is not None:
+            pending.ready_at = now + wait
+        else:
             self._limiter.pause(service, wait)
         return None
 
