@@ -5,6 +5,7 @@ https://learn.microsoft.com/graph/json-batching
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from source_microsoft_graph.graph.lenient import BrokenJson, load
 from source_microsoft_graph.graph.response import GraphResponse
 
 MAX_BATCH = 20
@@ -64,6 +66,10 @@ class _Envelope(msgspec.Struct):
     responses: list[_SubResponse]
 
 
+class _LooseEnvelope(msgspec.Struct):
+    responses: list[dict[str, Any]]
+
+
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
@@ -87,15 +93,32 @@ def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphRes
     """
     if response.status_code != 200:
         return [response] * len(urls)
-    try:
-        envelope = _envelopes.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    envelope = _envelope(response.content)
+    if not envelope:
         return None
     by_id = {str(part.id): part for part in envelope.responses if type(part.id) in (str, int)}
     ids = [str(index) for index in range(len(urls))]
     if len(envelope.responses) != len(urls) or by_id.keys() != set(ids):
         return None
     return [_response(by_id[identifier], url) for identifier, url in zip(ids, urls, strict=True)]
+
+
+def _envelope(content: bytes | memoryview) -> _Envelope | None:
+    """The parts of a response. One odd text in a page is no reason to request each page by itself, so it stays in the
+    body of its part, where it is repaired and told."""
+    try:
+        return _envelopes.decode(content)
+    except msgspec.ValidationError:
+        return None
+    except (ValueError, RecursionError):
+        pass
+    try:
+        loose = msgspec.convert(load(bytes(content)), _LooseEnvelope)
+        for part in loose.responses:
+            part["body"] = msgspec.Raw(json.dumps(part.get("body")).encode())
+        return msgspec.convert(loose, _Envelope, from_attributes=True)
+    except (BrokenJson, msgspec.ValidationError, RecursionError):
+        return None
 
 
 def _response(part: _SubResponse, url: str) -> GraphResponse:

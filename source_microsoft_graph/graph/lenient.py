@@ -40,10 +40,19 @@ def parse(content: bytes) -> tuple[Any, frozenset[str]]:
     Raises `BrokenJson`.
     """
     repairs: set[str] = set()
-    text = _decoded(content, repairs)
+    try:
+        value = _mended(load(content, repairs), repairs)
+    except RecursionError:
+        raise BrokenJson("the JSON is nested too deeply") from None
+    # Nothing else keeps content from being JSON that could be read all the same.
+    return value, frozenset(repairs or {_CONTROLS})
 
-    def no_number(_: str) -> None:
-        repairs.add(_NO_NUMBER)
+
+def load(content: bytes, repairs: set[str] | None = None) -> Any:
+    """What the content holds, with halves of surrogate pairs, NaN and Infinity in it. Adds to `repairs`, and raises as
+    `parse` does."""
+    repairs = set() if repairs is None else repairs
+    text = _decoded(content, repairs)
 
     def number(digits: str) -> float | str:
         found = float(digits)
@@ -57,14 +66,11 @@ def parse(content: bytes) -> tuple[Any, frozenset[str]]:
         return digits
 
     try:
-        value = json.loads(text, parse_constant=no_number, parse_float=number, parse_int=integer, strict=False)
-        value = _without_surrogates(value, repairs)
+        return json.loads(text, parse_float=number, parse_int=integer, strict=False)
     except json.JSONDecodeError as error:
         raise BrokenJson(_appended_error(text) or f"the JSON breaks at character {error.pos}: {error.msg}") from None
     except RecursionError:
         raise BrokenJson("the JSON is nested too deeply") from None
-    # Nothing else keeps content from being JSON that could be read all the same.
-    return value, frozenset(repairs or {_CONTROLS})
 
 
 def _decoded(content: bytes, repairs: set[str]) -> str:
@@ -80,19 +86,26 @@ def _decoded(content: bytes, repairs: set[str]) -> str:
         return content.decode(encoding, errors="replace")
 
 
-def _without_surrogates(value: Any, repairs: set[str]) -> Any:
+def _mended(value: Any, repairs: set[str]) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            repairs.add(_UNPAIRED)
-            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return value
+        return _whole(value, repairs)
     if isinstance(value, list):
-        return [_without_surrogates(item, repairs) for item in value]
+        return [_mended(item, repairs) for item in value]
     if isinstance(value, dict):
-        return {_without_surrogates(name, repairs): _without_surrogates(item, repairs) for name, item in value.items()}
+        return {_whole(name, repairs): _mended(item, repairs) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        repairs.add(_NO_NUMBER)
+        return None
     return value
+
+
+def _whole(text: str, repairs: set[str]) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        repairs.add(_UNPAIRED)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _appended_error(text: str) -> str:
@@ -108,4 +121,4 @@ def _appended_error(text: str) -> str:
     is_last = _ENDS.fullmatch(text, end)
     words = ": ".join(str(error[name])[:_WORDS] for name in ("code", "message") if error.get(name))
     told = f"the page breaks off at character {start} and an error follows: {words}"
-    return str(_without_surrogates(told, set())) if is_last else ""
+    return _whole(told, set()) if is_last else ""
