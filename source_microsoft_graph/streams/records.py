@@ -63,9 +63,12 @@ def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = Non
     or else the first of them, and each other one keeps its own name, or where that is the column's, gets a new one.
     """
     record: dict[str, Any] = {}
+    annotations = 0
     for name, value in entity.items():
         column = _columns[name]
-        if column:
+        if not column:
+            annotations += 1
+        else:
             # Most values are neither, and a call for each would cost a quarter of the whole.
             kind = type(value)
             if kind is dict:
@@ -73,8 +76,7 @@ def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = Non
             elif kind is list:
                 value = _items(value)
             record[column] = value
-    # Every name has its column, but for an annotation or two.
-    if len(record) < len(entity) and len(record) < sum(1 for name in entity if _columns[name]):
+    if len(record) + annotations < len(entity):
         _keep_apart(record, entity)
     if parents:
         _put_parents(record, entity, parents)
