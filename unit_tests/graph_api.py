@@ -87,7 +87,7 @@ class FakeGraph:
                 "token_endpoint": f"{LOGIN}/oauth2/v2.0/token",
             },
         )
-        mocker.post(f"{GRAPH}$batch", json=_run_batch)
+        mocker.post(f"{GRAPH}$batch", json=run_batch)
         self.grants(*EVERY_PERMISSION)
         self.lists("servicePrincipals", [{"id": "the-own-app"}])
         for relation in ("memberOf", "ownedObjects"):
@@ -147,7 +147,7 @@ class FakeGraph:
 
         def run(request: Any, context: Any) -> Any:
             if len(request.json()["requests"]) <= most:
-                return _run_batch(request, context)
+                return run_batch(request, context)
             context.status_code = refusal["status_code"]
             return refusal["json"]
 
@@ -178,7 +178,7 @@ class FakeGraph:
         return sum(request.url.endswith("/token") for request in self._mocker.request_history)
 
 
-def _run_batch(request: Any, context: Any) -> dict[str, Any]:
+def run_batch(request: Any, context: Any) -> dict[str, Any]:
     """Each part is asked for by itself, and the answers come back in reverse order."""
     answers = []
     for part in reversed(request.json()["requests"]):
