@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from source_microsoft_graph.errors import Help, ProtocolBroken
+from source_microsoft_graph.errors import GraphUnavailable, Help, ProtocolBroken
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule
 from source_microsoft_graph.streams.listing import Listing
 
@@ -274,32 +274,73 @@ def a_mailbox() -> Listing:
     return Listing("users/u/messages", {"user_id": "u"}, ((),), 100, takes_skip=True)
 
 
-def test_a_broken_object_is_stepped_over() -> None:
-    """Pages shrink to one row, the row is left out by $skip, and the pages behind it have their full size again."""
-    listing = a_mailbox()
-    sizes = []
-    while listing.page_size != 1:
-        listing.adapt(TOO_LARGE)
-        sizes.append(listing.page_size)
-    for number in range(30):
-        read(listing, str(number))
-        assert listing.served(1) == []
+def read_mailbox(mails: int, is_served: Callable[[int], bool]) -> tuple[list[int], list[int], int]:
+    """The mails that are emitted, those that are called broken, and the requests. `is_served` says of a mail whether
+    Graph serves a page that holds it."""
+    listing, emitted, broken, requests, position = a_mailbox(), [], [], 0, 0
+    while requests < 10_000:
+        requests += 1
+        if listing.link is None:
+            position = int(listing.options.get("$skip", 0))
+        size = listing.page_size or 100
+        page = range(position, min(position + size, mails))
+        if not all(map(is_served, page)):
+            if not listing.adapt(TOO_LARGE):
+                raise GraphUnavailable("given up")
+            continue
+        broken += listing.served(len(page))
+        emitted += map(int, read(listing, *map(str, page)))
+        if listing.read_differently():
+            continue
+        if page.stop == mails:
+            return emitted, broken, requests
+        position = page.stop
+        listing.advance(f"link to {position} in pages of {size}")
+    raise AssertionError("it never ends")
 
-    assert listing.adapt(TOO_LARGE) is True
-    assert (sizes, listing.page_size, dict(listing.options)) == ([25, 6, 1], 100, {"$skip": "31"})
-    assert listing.served(29) == [30]
-    assert listing.served(0) == []
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param([], id="none"),
+        pytest.param([30], id="one in the middle"),
+        pytest.param([0], id="the first"),
+        pytest.param([59], id="the last"),
+        pytest.param([0, 59], id="the first and the last"),
+        pytest.param([29, 30], id="two in a row"),
+        pytest.param([57, 58, 59], id="the last three"),
+        pytest.param([0, 1, 2], id="the first three"),
+        pytest.param([10, 12, 14, 16, 18, 20], id="many, each by itself"),
+    ],
+)
+def test_a_broken_object_is_stepped_over(broken: list[int]) -> None:
+    """All others are emitted, once, and each broken one is told once, by its position."""
+    emitted, told, _ = read_mailbox(60, lambda mail: mail not in broken)
+
+    assert sorted(emitted) == [mail for mail in range(60) if mail not in broken]
+    assert told == broken
+
+
+def test_pages_have_their_full_size_behind_a_broken_object() -> None:
+    """Of ten thousand mails one costs a few requests more, and not ten thousand."""
+    assert read_mailbox(10_000, lambda mail: mail != 30)[2] < 200
 
 
 def test_an_outage_is_no_row_of_broken_objects() -> None:
     """After three objects in a row that Graph did not serve, nothing is stepped over any more."""
-    listing = a_mailbox()
-    adapted = 0
-    while listing.adapt(TOO_LARGE):
-        adapted += 1
-        assert adapted < 100
+    with pytest.raises(GraphUnavailable):
+        read_mailbox(60, lambda mail: mail not in (20, 21, 22, 23))
 
-    assert (dict(listing.options), listing.may_shrink) == ({"$skip": "3"}, False)
+
+@pytest.mark.parametrize("failures", range(1, 7))
+def test_an_outage_that_ends_costs_no_object(failures: int) -> None:
+    """What was stepped over is requested once more when Graph serves again, and then it is there."""
+    left = iter(range(failures))
+
+    emitted, told, requests = read_mailbox(1_000, lambda _: next(left, None) is None)
+
+    assert (sorted(emitted), told) == (list(range(1_000)), [])
+    assert requests < failures + 50, "pages have their full size again"
 
 
 def test_a_list_without_skip_steps_over_nothing() -> None:

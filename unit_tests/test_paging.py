@@ -53,12 +53,12 @@ def ids(records: list[Mapping[str, Any]]) -> list[str]:
 )
 def test_every_page_is_read(graph: FakeGraph, pages: list[list[int]]) -> None:
     """Only the page without a link is the last; an empty page is a page like any other."""
-    graph.lists("users", *[[a_user(number) for number in page] for page in pages])
+    graph.lists("groups", *[[a_user(number) for number in page] for page in pages])
 
-    output = read("users")
+    output = read("groups")
 
     assert [f"user-{number}" for page in pages for number in page] == ids(rows(output))
-    assert ["STARTED", "RUNNING", "COMPLETE"][:: 1 if rows(output) else 2] == statuses(output, "users")
+    assert ["STARTED", "RUNNING", "COMPLETE"][:: 1 if rows(output) else 2] == statuses(output, "groups")
 
 
 def test_the_sequential_path_reads_every_page_and_ends(graph: FakeGraph) -> None:
@@ -128,7 +128,7 @@ def test_a_page_too_large_is_asked_for_in_smaller_pages(graph: FakeGraph, clock:
     graph.answers("users?$top=249", a_page(a_user(1)))
 
     assert ids(rows(read("users"))) == ["user-1"]
-    assert clock.slept == [1.0, 2.0]
+    assert clock.slept == [1.0, 3.0]
 
 
 def test_a_refused_page_size_is_left_out(graph: FakeGraph) -> None:

@@ -109,7 +109,7 @@ def test_a_filter_graph_refuses_fails_with_help(graph: FakeGraph) -> None:
 
     output = read("users", config={**CONFIG, "user_filter": "x eq 1"}, fails=True)
 
-    assert errors(output)["users"].startswith("users: Graph does not take the $filter. Correct the filter of users:")
+    assert errors(output)["users"].startswith("users: Graph does not take the $filter. If a setting gives it, correct that:")
     assert len(graph.asked) == 1
 
 
@@ -340,7 +340,7 @@ EXTRA = {
 @pytest.mark.parametrize("wanted", [[], ["employeeOrgData"], ["signInActivity"], list(EXTRA)])
 def test_a_property_is_asked_for_if_it_is_wanted(graph: FakeGraph, wanted: list[str]) -> None:
     """Wanted properties are in $select and in the schema, the others in neither."""
-    graph.lists("users", [])
+    graph.lists("users", [{"id": A}])
 
     read_with("users", extra_user_properties=wanted)
 
@@ -379,7 +379,7 @@ def test_last_sign_ins_have_a_limit_of_their_own(graph: FakeGraph, monkeypatch: 
         wait(limiter, service, *how)
 
     monkeypatch.setattr(RateLimiter, "wait", listened)
-    graph.lists("users", [])
+    graph.lists("users", [{"id": A}])
 
     read_with("users", extra_user_properties=["signInActivity"])
     read_with("users")

@@ -65,7 +65,7 @@ def test_check_says_what_each_stream_lacks(graph: FakeGraph) -> None:
     assert status == Status.SUCCEEDED
     assert str(message).startswith("2 of 22 streams can be read. Permission missing: ")
     assert "mail_messages: Mail.Read (at least Mail.ReadBasic.All)." in str(message)
-    assert "team_member: Group.Read.All (at least GroupMember.Read.All and TeamMember.Read.All)." in str(message)
+    assert "team_member: Group.Read.All (at least GroupMember.Read.All), TeamMember.Read.All." in str(message)
     assert "drives: Files.Read.All, Group.Read.All (at least GroupMember.Read.All)." in str(message)
     assert "Granted so far: Calendars.Read, User.Read.All." in str(message)
     assert graph.asked == ["users?$top=1&$select=id", "users/u/events"]
@@ -144,7 +144,7 @@ def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
 
     _, message = check()
 
-    assert str(message).startswith("21 of 22 streams can be read. Permission missing: team_member: Group.Read.All ")
+    assert str(message).startswith("21 of 22 streams can be read. Permission missing: team_member: TeamMember.Read.All ")
     assert text in str(message)
 
 

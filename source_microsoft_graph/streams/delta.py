@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from source_microsoft_graph.errors import GraphError, TokenRejected
+from source_microsoft_graph.errors import GraphError, ProtocolBroken, TokenRejected
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
@@ -130,14 +130,21 @@ def tombstone(record: Mapping[str, Any], key: Sequence[str], sync: Sync) -> dict
 
 def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Each object once, in its last version, after all were read: a delta query may name an object several times, and
-    the last time counts. The records wait in a file, for there may be millions."""
+    the last time counts. The records wait in a file, for there may be millions; one that cannot be written waits in
+    memory, for whoever prints it to refuse it."""
     last: dict[tuple[str, ...], int] = {}
+    unwritten: list[dict[str, Any]] = []
     failure: GraphError | None = None
     with SpooledTemporaryFile(_MEMORY_BYTES) as waiting:
         try:
             for record in records:
+                try:
+                    line = to_line(record)
+                except ProtocolBroken:
+                    unwritten.append(record)
+                    continue
                 last[tuple(record[name] for name in key)] = waiting.tell()
-                waiting.write(to_line(record) + b"\n")
+                waiting.write(line + b"\n")
         except GraphError as error:
             failure = error
         waiting.seek(0)
@@ -147,5 +154,6 @@ def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Itera
             if last[tuple(record[name] for name in key)] == position:
                 yield record
             position += len(line)
+    yield from unwritten
     if failure:
         raise failure
