@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 import requests_mock
@@ -135,6 +136,20 @@ class FakeGraph:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
 
+    def serves(self, answer: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer], path: str = "") -> None:
+        """Serve this path, or all paths, by a function of the path, the query options and the request's headers."""
+
+        def respond(request: Any, context: Any) -> bytes:
+            url = urlsplit(request.url.removeprefix(GRAPH))
+            given = answer(unquote(url.path), dict(parse_qsl(url.query)), request.headers)
+            if "exc" in given:
+                raise given["exc"]
+            context.status_code = given.get("status_code", 200)
+            context.headers.update(given.get("headers", {}))
+            return bytes(given["content"] if "content" in given else json.dumps(given["json"]).encode())
+
+        self._mocker.get(f"{GRAPH}{path}" if path else re.compile(re.escape(GRAPH)), content=respond)
+
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""
 
@@ -175,7 +190,8 @@ def _run_batch(request: Any, context: Any) -> dict[str, Any]:
     """Each part is asked for by itself, and the answers come back in reverse order."""
     answers = []
     for part in reversed(request.json()["requests"]):
-        url, headers = GRAPH + part["url"].removeprefix("/"), {"Authorization": request.headers["Authorization"]}
+        url = GRAPH + part["url"].removeprefix("/")
+        headers = {"Authorization": request.headers["Authorization"], **part.get("headers", {})}
         answer = requests.get(url, headers=headers, timeout=1)
         try:
             body = answer.json()
@@ -220,3 +236,12 @@ def errors(output: EntrypointOutput) -> dict[str | None, str]:
         if error:
             found[error.stream_descriptor.name if error.stream_descriptor else None] = error.message
     return found
+
+
+def told(output: EntrypointOutput, stream: str) -> str:
+    """Every error and warning that concerns this stream."""
+    failures = (message.trace.error for message in output.errors if message.trace and message.trace.error)
+    named = [
+        each.message or "" for each in failures if each.stream_descriptor and each.stream_descriptor.name == stream
+    ]
+    return "\n".join([*named, *(warning for warning in warnings(output) if warning.startswith(stream))])

@@ -109,7 +109,9 @@ def test_a_filter_graph_refuses_fails_with_help(graph: FakeGraph) -> None:
 
     output = read("users", config={**CONFIG, "user_filter": "x eq 1"}, fails=True)
 
-    assert errors(output)["users"].startswith("users: Graph does not take the $filter. If a setting gives it, correct that:")
+    assert errors(output)["users"].startswith(
+        "users: Graph does not take the $filter. If a setting gives it, correct that:"
+    )
     assert len(graph.asked) == 1
 
 

@@ -144,7 +144,9 @@ def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
 
     _, message = check()
 
-    assert str(message).startswith("21 of 22 streams can be read. Permission missing: team_member: TeamMember.Read.All ")
+    assert str(message).startswith(
+        "21 of 22 streams can be read. Permission missing: team_member: TeamMember.Read.All "
+    )
     assert text in str(message)
 
 
