@@ -152,9 +152,13 @@ class FakeGraph:
 
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""
+        self.takes_batches(lambda urls: len(urls) <= most, refusal)
+
+    def takes_batches(self, are_taken: Callable[[Sequence[str]], bool], refusal: Answer) -> None:
+        """Answer the others with this refusal."""
 
         def run(request: Any, context: Any) -> Any:
-            if len(request.json()["requests"]) <= most:
+            if are_taken([unquote(part["url"].removeprefix("/")) for part in request.json()["requests"]]):
                 return _run_batch(request, context)
             context.status_code = refusal["status_code"]
             return refusal["json"]

@@ -1,4 +1,4 @@
-"""Kinds of faults by streams of the roll: nothing is lost, nothing is doubled, the fault is named, the others are whole.
+"""Kinds of faults by streams: nothing is lost, nothing is doubled, the fault is named, the others are whole.
 
 A stream's paths are derived from its declaration, so a new stream is in the matrix without an edit here.
 """

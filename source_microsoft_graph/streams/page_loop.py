@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from source_microsoft_graph.errors import ConnectionFailed, GraphError, GraphUnavailable, ProtocolBroken, StreamRefused
@@ -164,8 +164,11 @@ def _kind(value: Any) -> str:
 
 
 def delta_token(response: GraphResponse) -> str:
-    """What requests the changes after these; empty where Graph gives none."""
-    link = cast(str, response.body.get("@odata.deltaLink") or "")
+    """What requests the changes after these; empty where Graph gives none. Raises `ProtocolBroken` for a link that is
+    none."""
+    link = response.body.get("@odata.deltaLink") or ""
+    if not isinstance(link, str):
+        raise ProtocolBroken(f"Graph sent {link!r} for the link to later changes.")
     options = (option.partition("=") for option in urlsplit(link).query.split("&"))
     tokens = {unquote(name): unquote(value) for name, _, value in options}
     return tokens.get("$deltatoken") or tokens.get("token") or ""
