@@ -544,7 +544,7 @@ ODDITIES: dict[str, Answer] = {
 
 @pytest.mark.parametrize("odd", ODDITIES.values(), ids=ODDITIES)
 def test_an_odd_page_is_that_owners_alone(graph: FakeGraph, odd: Answer) -> None:
-    """Of twenty mailboxes in a slice nineteen are read; the odd one is named in a sentence that says what Graph sent."""
+    """Of twenty mailboxes in a slice nineteen are read; the odd one is named and told what Graph sent."""
     graph.lists("users", [{"id": f"u{number}"} for number in range(20)])
     for number in range(20):
         graph.answers(f"users/u{number}/messages", a_page({"id": f"m{number}"}))

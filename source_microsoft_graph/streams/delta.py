@@ -82,18 +82,18 @@ class DeltaStream(GraphStream, ABC):
     def _token_for_now(self) -> str:
         """What the next sync starts from. A delta query that does not take a property which the list takes would bring
         records without it, in place of whole ones, so it is then used for deletions alone."""
-        if self.is_tracked:
-            ladder = self.select_ladder()
-            now = self._changes(ladder)
-            deque(PageLoop(self, None).records([now]), maxlen=0)
-            if now.select == ladder[0]:
-                return now.delta_token
+        deletions, properties = [("id",), ()], self.select_ladder()[:1] if self.is_tracked else []
+        now = self._changes([*properties, *deletions])
+        deque(PageLoop(self, None).records([now]), maxlen=0)
+        return now.delta_token if now.select in properties else _DELETIONS_ONLY + now.delta_token
+
+    def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None:
+        if "$deltatoken" not in listing.query:
+            super().warn_of_dropped(listing, dropped, response)
+        elif len(dropped) > 1:
             self.logger.warning(
-                f"{self.name}: the changes come without some properties, so each sync lists all objects."
+                f"{self.name}: Graph tells of no changes in all properties, so each sync lists all objects. {response}"
             )
-        deletions = self._changes([("id",), ()])
-        deque(PageLoop(self, None).records([deletions]), maxlen=0)
-        return _DELETIONS_ONLY + deletions.delta_token
 
     def _changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the options it was given for, so `$select` goes with

@@ -28,11 +28,7 @@ def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse
         return listing.restart(_RESTARTS[refusal.response.status_code])
     if not _may_mean_the_properties(stream, listing, refusal):
         return listing.adapt(refusal.rule)
-    dropped = listing.select_less()
-    stream.logger.warning(
-        f"{stream.name}: Graph refused the list of properties, so these are no longer requested and may stay empty: "
-        f"{', '.join(dropped)}. {refusal.response}"
-    )
+    stream.warn_of_dropped(listing, listing.select_less(), refusal.response)
     return True
 
 
