@@ -228,21 +228,34 @@ def test_rows_keep_their_order() -> None:
     assert read(a_listing(), "2", "1", "3") == ["2", "1", "3"]
 
 
-def test_a_row_that_graph_repeats_is_emitted_once() -> None:
-    """The last row of a page may be the first of the next one."""
-    listing = a_listing()
-
-    assert [read(listing, "1", "2"), read(listing, "2", "3", "2"), read(listing, "3")] == [["1", "2"], ["3"], []]
+RESTART: list[str] = ["-- start again --"]
 
 
-def test_every_version_comes_where_the_last_one_counts() -> None:
-    """A round of changes that begins again may say something newer of an object."""
-    listing = Listing("users/delta", {}, last_version_counts=True)
-    emitted = read(listing, "1", "2")
-    listing.advance("a")
-    assert listing.adapt(EXPIRED) is True
+@pytest.mark.parametrize(
+    ("pages", "once", "every"),
+    [
+        pytest.param(["12", "34"], "1234", "1234", id="no row twice"),
+        pytest.param(["12", "23"], "123", "1223", id="the last row of a page is the first of the next"),
+        pytest.param(["112", "2"], "12", "1122", id="twice in a page"),
+        pytest.param(["12", "", "2"], "12", "122", id="over an empty page"),
+        pytest.param(["12", "3", RESTART, "12", "34"], "1234", "1231234", id="after a new start"),
+        pytest.param(["1", RESTART, "12", RESTART, "123"], "123", "112123", id="after several"),
+        pytest.param([RESTART, "1"], "1", "1", id="a new start before anything"),
+        pytest.param([], "", "", id="nothing"),
+    ],
+)
+def test_which_rows_are_new(pages: list[Any], once: str, every: str) -> None:
+    """A listing emits an object once, or in every version where the caller reduces these to the last one."""
+    for last_version_counts, expected in ((False, once), (True, every)):
+        listing = Listing("users/delta", {}, page_size=999, last_version_counts=last_version_counts)
+        emitted: list[str] = []
+        for page in pages:
+            if page is RESTART:
+                listing.restart(9)
+            else:
+                emitted += read(listing, *page)
 
-    assert emitted + read(listing, "1", "3") == ["1", "2", "1", "3"]
+        assert "".join(emitted) == expected
 
 
 @pytest.mark.parametrize("last_version_counts", [False, True])
