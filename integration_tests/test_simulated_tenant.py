@@ -282,6 +282,28 @@ def test_top_of_outlook(reader: Reader) -> None:
     assert [len(reader.items(f"{path}?$top=5")), len(reader.items(path, Prefer="odata.maxpagesize=5"))] == [5, 12]
 
 
+def test_a_broken_mail_fails_each_page_that_holds_it(reader: Reader) -> None:
+    """$skip leads past it."""
+    path = f"/users/{user(reader.tenant)}/messages"
+    mails = [mail["id"] for mail in reader.items(path)]
+    reader.tenant.broken.add(mails[3])
+
+    assert reader.get(f"{path}?$top=4").status == 500
+    assert [mail["id"] for mail in reader.get(f"{path}?$top=3").json["value"]] == mails[:3]
+    assert [mail["id"] for mail in reader.items(f"{path}?$skip=4")] == mails[4:]
+
+
+def test_pages_may_overlap(reader: Reader) -> None:
+    """The last object of a page is then the first of the next, and the list ends all the same."""
+    ids = [each["id"] for each in reader.items("/groups")]
+    reader.tenant.traits.pages_overlap = True
+
+    listed = [each["id"] for each in reader.items("/groups?$top=3")]
+
+    assert list(dict.fromkeys(listed)) == ids
+    assert len(listed) > len(ids)
+
+
 @pytest.mark.parametrize(
     ("role", "status"), [("Group.Read.All", 403), ("TeamMember.Read.All", 200), ("TeamMember.ReadWrite.All", 200)]
 )
