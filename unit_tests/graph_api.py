@@ -89,6 +89,7 @@ class FakeGraph:
         )
         mocker.post(f"{GRAPH}$batch", json=run_batch)
         self.grants(*EVERY_PERMISSION)
+        self.lists("organization", [{"id": TENANT}])
         self.lists("servicePrincipals", [{"id": "the-own-app"}])
         for relation in ("memberOf", "ownedObjects"):
             self.lists(f"servicePrincipals/the-own-app/{relation}", [])

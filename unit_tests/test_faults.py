@@ -286,7 +286,7 @@ def test_a_refused_token_is_replaced_once(graph: FakeGraph) -> None:
 
 def test_a_new_token_refused_too_ends_the_sync(graph: FakeGraph) -> None:
     """When Graph refuses a fresh token on a list of the tenant's own, no other stream is tried for long."""
-    for path in ("users", "groups", "applications", "servicePrincipals"):
+    for path in ("users", "groups", "applications", "servicePrincipals", "organization"):
         graph.answers(path, an_error(401, "InvalidAuthenticationToken", "Lifetime validation failed."))
 
     output = read("users", "groups", "applications", "service_principals", fails=True)
