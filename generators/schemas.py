@@ -152,11 +152,11 @@ class _Objects:
         """The properties of the objects that are the value of a property: those of its type, of the types derived from
         that which occur in it, and what the types do not declare."""
         inside: dict[str, PropertyType] = {}
-        derived = additions.derived(self.list_type, self._owner(above), name, kind)
-        for type_name in (kind, *derived):
+        where = (self.list_type, self._owner(above), name, kind)
+        for type_name in (kind, *additions.derived(*where)):
             _merge(inside, graph_types.properties(type_name), type_name)
             inside |= additions.undeclared(self.list_type, type_name)
-        return inside | ({_TYPE_MARK: "String"} if derived else {})
+        return inside | ({_TYPE_MARK: "String"} if additions.is_marked(*where) else {})
 
     def _owner(self, above: tuple[str, ...]) -> str:
         """The type of the objects that have a property inside those types."""

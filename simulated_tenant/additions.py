@@ -137,6 +137,7 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
     "servicePrincipal": {"createdDateTime": "DateTimeOffset"},
     "servicePrincipalLockConfiguration": {"identifierUris": "Boolean"},
     "servicePlanInfo": {"servicePlanType": "String"},
+    "chatMessageMentionedIdentitySet": {"tag": "identity"},
     "teamworkUserIdentity": {"tenantId": "String"},
     "event": {"occurrenceId": "String", "uid": "String"},
     "driveItem": {
@@ -149,12 +150,12 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "viewpoint": OBJECT,
     },
     "file": {"irmEffectivelyEnabled": "Boolean", "irmEnabled": "Boolean"},
+    "photo": {"alternateTakenDateTime": "DateTimeOffset"},
     "shared": {"effectiveRoles": ["String"]},
     "quota": {"fileCount": "Int64"},
     "directoryAudit": {"userAgent": "String"},
     "appIdentity": {"agentType": "String"},
     "userIdentity": {
-        "@odata.type": "String",
         "agentType": "String",
         "homeTenantId": "String",
         "homeTenantName": "String",
@@ -267,3 +268,9 @@ def derived(list_type: str, owner: str, name: str, kind: str) -> Collection[str]
     if found is not None:
         return found
     return graph_types.derived(kind) if graph_types.is_abstract(kind) else ()
+
+
+def is_marked(list_type: str, owner: str, name: str, kind: str) -> bool:
+    """Whether the values of a property may say in `@odata.type` of which type they are. Graph does that where types
+    inherit from each other, for the declared type too."""
+    return len([*graph_types.lineage(kind)]) > 1 or bool(derived(list_type, owner, name, kind))

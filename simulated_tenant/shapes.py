@@ -77,8 +77,8 @@ class Fabric:
         return {
             name: None if self.random.random() < self.nulls and name != "id" else self._value(name, kind, above)
             for name, kind in declared.items()
-            if kind != "Stream" and name != TYPE_MARK
-        } | ({TYPE_MARK: marked(type_name)} if TYPE_MARK in declared else {})
+            if kind != "Stream"
+        }
 
     def _value(self, name: str, kind: PropertyType, above: tuple[str, ...]) -> Any:
         random = self.random
@@ -97,12 +97,11 @@ class Fabric:
 
     def _object(self, name: str, kind: str, above: tuple[str, ...]) -> Entity:
         """An object of the type or of one derived from it, which says which one it is."""
-        owner = above[-1] if above else self.list_type
-        derived = additions.derived(self.list_type, owner, name, kind)
-        if not derived:
+        where = (self.list_type, above[-1] if above else self.list_type, name, kind)
+        if not additions.is_marked(*where):
             return self.entity(kind, (*above, kind))
         own = () if graph_types.is_abstract(kind) else (kind,)
-        chosen = self.random.choice([*own, *derived])
+        chosen = self.random.choice([*own, *additions.derived(*where)])
         return {TYPE_MARK: marked(chosen), **self.entity(chosen, (*above, kind))}
 
 
