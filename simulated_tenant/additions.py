@@ -122,7 +122,10 @@ _IDENTITIES_OF_FILES: Mapping[str, Mapping[str, PropertyType]] = {
 
 UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
     "user": {
+        "cloudRealtimeCommunicationInfo": OBJECT,
+        "deviceKeys": [OBJECT],
         "externalUserConvertedOn": "DateTimeOffset",
+        "infoCatalogs": ["String"],
         "isLicenseReconciliationNeeded": "Boolean",
         "refreshTokensValidFromDateTime": "DateTimeOffset",
     },
@@ -134,7 +137,10 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "externalSourceName": "String",
         "sourceType": "String",
     },
-    "servicePrincipal": {"createdDateTime": "DateTimeOffset"},
+    "servicePrincipal": {
+        "createdDateTime": "DateTimeOffset",
+        "samlMetadataUrl": "String",
+    },
     "servicePrincipalLockConfiguration": {"identifierUris": "Boolean"},
     "servicePlanInfo": {"servicePlanType": "String"},
     "chatMessageMentionedIdentitySet": {"tag": "identity"},
@@ -195,6 +201,11 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
 a list and for those at any depth inside one."""
 
 UNDECLARED_IN_LISTS: Mapping[str, Mapping[str, Mapping[str, PropertyType]]] = {
+    "chatMessage": {
+        "chatMessageFromIdentitySet": {"conversation": "teamworkConversationIdentity"},
+        "chatMessageReactionIdentitySet": {"conversation": "teamworkConversationIdentity"},
+        "identitySet": {"conversation": "teamworkConversationIdentity"},
+    },
     "drive": _IDENTITIES_OF_FILES,
     "driveItem": _IDENTITIES_OF_FILES,
 }
@@ -215,16 +226,14 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 SELECT: Mapping[str, Mapping[str, str]] = {
     # The directory's types are open: it ignores a name in $select that no type declares, unless it knows it.
     "user": {
+        **dict.fromkeys(UNDECLARED["user"], "optional"),
         "customSecurityAttributes": "optional",
         "employeeLeaveDateTime": "optional",
-        "externalUserConvertedOn": "optional",
         "identityParentId": "optional",
-        "isLicenseReconciliationNeeded": "optional",
-        "refreshTokensValidFromDateTime": "optional",
         "signInActivity": "licensed",
     },
     "group": {
-        "creationOptions": "optional",
+        **dict.fromkeys(UNDECLARED["group"], "optional"),
         "infoCatalogs": "optional",
         "onPremisesExtensionAttributes": "optional",
         "organizationId": "optional",
@@ -235,8 +244,8 @@ SELECT: Mapping[str, Mapping[str, str]] = {
         "oauth2RequirePostResponse": "optional",
     },
     "servicePrincipal": {
+        **dict.fromkeys(UNDECLARED["servicePrincipal"], "optional"),
         "agentIdentityBlueprintId": "optional",
-        "createdDateTime": "optional",
         "customSecurityAttributes": "optional",
     },
     "device": dict.fromkeys(UNDECLARED["device"], "optional"),

@@ -118,14 +118,13 @@ def _form(name: str) -> str:
 
 @lru_cache(maxsize=512)
 def _ready(type_name: str, seed: int, variant: int, nulls: float) -> Entity:
-    """A variant of the entities that a list of the type holds. The last ones are of the further types in that list that
-    derive from it."""
+    """A variant of the entities that a list of the type holds. The last one is of a further type in that list, if there
+    is one that derives from it."""
     fabric = Fabric(type_name, Random(f"{seed}/{type_name}/{variant}"), nulls)
     further = [one for one in additions.ALSO_LISTED.get(type_name, ()) if type_name in graph_types.lineage(one)]
-    if VARIANTS - variant > len(further):
+    if not further or variant < VARIANTS - 1:
         return fabric.entity(type_name)
-    chosen = further[VARIANTS - variant - 1]
-    return {TYPE_MARK: marked(chosen), **fabric.entity(chosen)}
+    return {TYPE_MARK: marked(further[0]), **fabric.entity(further[0])}
 
 
 class Shape:
