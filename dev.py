@@ -71,7 +71,7 @@ def main() -> int:
         return lock(rest)
     set_up()
     if given.verb in PROGRAMS:
-        return subprocess.call([python(VENV), "-m", *PROGRAMS[given.verb], *rest], cwd=ROOT)
+        return call([python(VENV), "-m", *PROGRAMS[given.verb], *rest], cwd=ROOT)
     if given.verb == "fix":
         schemas = ["generators", "generate", "schemas"]
         return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], schemas, ["ruff", "check", "."])
@@ -186,11 +186,25 @@ def python(folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
+def call(command: list[str], cwd: Path) -> int:
+    """Run a command and give its exit code. Ctrl-C reaches the command too, which ends by itself in its own time, where
+    `subprocess.call` would kill it after a quarter of a second; a second Ctrl-C kills it."""
+    with subprocess.Popen(command, cwd=cwd) as process:
+        try:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                return process.wait()
+        except BaseException:
+            process.kill()
+            raise
+
+
 def in_order(*commands: list[str]) -> int:
     """Run tools of `.venv` one after the other; the first that fails is the last that runs."""
     for command in commands:
         say(" ".join(command))
-        code = subprocess.call([python(VENV), "-m", *command], cwd=ROOT)
+        code = call([python(VENV), "-m", *command], cwd=ROOT)
         if code:
             return code
     return 0

@@ -26,6 +26,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.measure import ROOT, Figures, records, run
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.streams.window import WindowStream
+from unit_tests.roll import every_stream
 
 LATENCY = 0.05
 SCRIPTS = Path(sys.executable).parent
@@ -44,10 +47,8 @@ MID_SIZE = {
     "service_principals": 300, "chats": 1000, "sign_ins": 30_000, "directory_audits": 10_000,
 }  # fmt: skip
 IMPORT = re.compile(r"^from (airbyte_cdk[\w.]*) import", re.MULTILINE)
-INCREMENTAL = (
-    "users", "groups", "applications", "service_principals", "directory_roles", "drive_items", "mail_messages",
-    "calendar_events", "contacts", "audit_logs_directory", "audit_logs_signins",
-)  # fmt: skip
+TRACKED = [stream for stream in every_stream() if stream.cursor_field and stream.service is not Service.CHAT_MESSAGES]
+INCREMENTAL = [stream.name for stream in TRACKED]
 SERVICES = ("directory", "outlook", "files", "audit")
 NOISE = 0.1
 """The share of a core that other processes may take before the report says so."""
@@ -129,7 +130,7 @@ class Bench:
         state.write_text("[]")
         command = [*CONTENDERS[CONNECTOR], "--config", str(config), "--catalog", str(catalog), "--state", str(state)]
         nothing = {"streams": [], "every": 1}
-        changes = {"streams": [name for name in INCREMENTAL if not name.startswith("audit")], "every": 100}
+        changes = {"streams": [each.name for each in TRACKED if not isinstance(each, WindowStream)], "every": 100}
         runs: dict[str, list[Figures]] = {"full": []}
         asked = [f"asked of {service}" for service in SERVICES]
         with self._tenant({"size": size, "latency": LATENCY, "throttling": False}) as (tenant, reach):

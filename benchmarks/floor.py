@@ -38,7 +38,7 @@ CHILDREN = {
 }
 FLAT = {"users", "groups", "applications", "service_principals"}
 
-sys.path.append(str(PACKAGE))  # Importing from the package would import the CDK.
+sys.path.append(str(PACKAGE / "streams"))  # Importing from the package would import the CDK.
 records = importlib.import_module("records")
 
 

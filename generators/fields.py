@@ -30,10 +30,9 @@ import requests_mock
 
 from source_microsoft_graph.config.configuration import SPEC, Config
 from source_microsoft_graph.streams import STREAMS
-from source_microsoft_graph.streams.base import PLACEHOLDER
 from source_microsoft_graph.streams.records import snake_case
 from source_microsoft_graph.sync.context import Sync
-from unit_tests.graph_api import CONFIG, ONE_OF_EACH, FakeGraph, read, rows
+from unit_tests.graph_api import CONFIG, FakeGraph, read, rows
 
 Object = Mapping[str, Any]
 
@@ -73,10 +72,9 @@ class Field:
 
 def findings(stream: str, sent: Object) -> list[Field]:
     """What is to be said of the fields of one object of the stream; nothing of those that have their column."""
-    schema = ROLL[stream].get_json_schema()
-    # The column of a parent's id holds the id that the parent was listed by.
+    # Where an object repeats its parent's id, the column holds the id by which the parent was listed.
     own = {name: value for name, value in sent.items() if snake_case(name) not in ROLL[stream].parent_columns}
-    return list(_of_object(own, record_of(stream, sent), schema, ""))
+    return list(_of_object(own, record_of(stream, own), ROLL[stream].get_json_schema(), ""))
 
 
 def record_of(stream: str, sent: Object) -> Object:
@@ -84,18 +82,14 @@ def record_of(stream: str, sent: Object) -> Object:
     list always returns it, and what was recorded by another `$select` may lack it."""
     with requests_mock.Mocker() as mocker:
         graph = FakeGraph(mocker)
-        graph.holds_one_of_each()
-        graph.lists("servicePrincipals", [{"id": "the-own-app"}])
-        for path in ("sites/getAllSites", "users/u/drives", "groups/g/drives", "users/u/contactFolders"):
-            graph.lists(path, [])
-        graph.lists(_path(stream), [{"id": "the-id", **sent}])
+        path, *others = graph.holds_owners_of(ROLL[stream])
+        for other in others:
+            graph.lists(other, [])
+        graph.lists(path, [{"id": "the-id", **sent}])
+        for listing in (path, *others):
+            if listing.endswith("/contacts"):
+                graph.lists(listing.removesuffix("s") + "Folders", [])
         return next(iter(rows(read(stream, config=_CONFIG), stream)), {})
-
-
-def _path(stream: str) -> str:
-    """Where a Graph with one object of each kind lists the objects of a stream."""
-    pattern = PLACEHOLDER.sub("[^/]*", ROLL[stream].path_template)
-    return next(path for path in ONE_OF_EACH if re.fullmatch(pattern, path))
 
 
 def _of_object(

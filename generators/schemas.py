@@ -18,7 +18,7 @@ from simulated_tenant import additions, graph_types
 from simulated_tenant.catalogue import STREAM_TYPES
 from simulated_tenant.graph_types import PropertyType
 from source_microsoft_graph.streams.records import snake_case
-from unit_tests.documents import every_stream
+from unit_tests.roll import every_stream
 
 ADDITIONS = "simulated_tenant/additions.py"
 """The file that says what Graph sends beside the published types."""

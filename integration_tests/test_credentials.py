@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,7 +22,7 @@ from simulated_tenant import certificates
 from simulated_tenant.server import Server, serve
 from simulated_tenant.tenant import Size, Tenant
 from simulated_tenant.trust import ASSERTION_TYPE, Federated
-from simulated_tenant.wire import Request
+from simulated_tenant.wire import Reply, Request
 from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
@@ -30,6 +31,7 @@ from source_microsoft_graph.graph.batch import BatchSize
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.retries import SyncClock
+from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync.context import Sync
 from unit_tests.graph_api import an_auth
 
@@ -251,6 +253,48 @@ def test_a_token_with_a_forged_signature_is_refused(
     assert refused(tenant, auth_type="workload_identity", assertion_variable="TOKEN") == 50013
 
 
+# What proves to be the app stays with the login host.
+
+ELSEWHERE = "elsewhere.example"
+
+
+@pytest.mark.parametrize("led_by", ["a redirect of the tenant's configuration", "its token endpoint", "a redirect"])
+@pytest.mark.parametrize("kind", ["client_secret", "certificate", "certificate_pfx", "workload_identity"])
+def test_no_proof_leaves_for_another_host(
+    tenant: Tenant, app: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch, kind: str, led_by: str
+) -> None:
+    """Secrets, assertions and federated tokens alike: the other host would take them, and is never asked."""
+    tenant.trust.certificates.append(app[0])
+    tenant.trust.federated.append(Federated(ISSUER, SUBJECT, cluster.public_key()))
+    monkeypatch.setenv("TOKEN", a_token(cluster))
+    credentials: dict[str, Any] = {
+        "client_secret": {"client_secret": tenant.client_secret},
+        "certificate": by_pem(app),
+        "certificate_pfx": by_pfx(app),
+        "workload_identity": {"assertion_variable": "TOKEN"},
+    }[kind]
+    respond = tenant.respond
+
+    def mislead(request: Request) -> Reply:
+        reply, is_token = respond(request), request.path.endswith("/token")
+        if request.host != LOGIN or (is_token and led_by != "a redirect"):
+            return reply
+        if led_by == "its token endpoint":
+            return replace(reply, body=reply.body.replace(LOGIN.encode(), ELSEWHERE.encode()))
+        if is_token or led_by != "a redirect":
+            return replace(reply, status=307, headers={"Location": f"https://{ELSEWHERE}{request.path}"})
+        return reply
+
+    monkeypatch.setattr(tenant, "respond", mislead)
+    with (
+        Network({LOGIN: tenant, GRAPH: tenant, ELSEWHERE: tenant}) as network,
+        pytest.raises(SignInRefused, match=f"https://{ELSEWHERE}"),
+    ):
+        auth_of(tenant, **{"auth_type": kind, **credentials}).token()
+
+    assert network.hosts_asked == {LOGIN}
+
+
 # Managed identities, over the sockets of this machine.
 
 
@@ -338,7 +382,7 @@ def test_the_connector_signs_in_without_a_secret(
 
     output = ConsoleScript(Path(machine.ca_bundle)).check(config).succeeded()
 
-    assert output.only("CONNECTION_STATUS")["message"] == "All 22 streams can be read."
+    assert output.only("CONNECTION_STATUS")["message"] == f"All {len(STREAMS)} streams can be read."
     for secret in (token, certificates.pem(app[1]).splitlines()[1]):
         assert secret not in output.text
 

@@ -20,14 +20,13 @@ from integration_tests.runner import ROOT, Message
 from integration_tests.test_whole_tenant import NOT_LISTED, key_of, the_tenants, without_nulls
 from simulated_tenant import Tenant, serve
 from simulated_tenant.server import Server
-from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.records import snake_case
 from tables.connector import Connector
 from tables.database import DELETED_AT, column_type
 from tables.display import Display
 from tables.replicate import replicate
-from unit_tests.documents import every_stream
 from unit_tests.references import Reference, references
+from unit_tests.roll import every_stream
 
 REFERENCES = list(references(every_stream()))
 
@@ -70,12 +69,12 @@ def typed(value: Any, kind: str) -> Any:
     return value
 
 
-@pytest.mark.parametrize("name", [stream_class.__name__ for stream_class in STREAMS])
+@pytest.mark.parametrize("name", [stream.name for stream in every_stream()])
 def test_a_table_is_the_tenants(
     tables: duckdb.DuckDBPyConnection, server: Server, streams: list[Message], name: str
 ) -> None:
     """Every row once, and every value of it, in a column of its type."""
-    stream = streams[[stream_class.__name__ for stream_class in STREAMS].index(name)]
+    (stream,) = [stream for stream in streams if stream["name"] == name]
     key, held = key_of(stream), the_tenants(server.tenant, stream)
     kinds = {column: column_type(schema) for column, schema in stream["json_schema"]["properties"].items()}
 
@@ -83,7 +82,7 @@ def test_a_table_is_the_tenants(
 
     assert len(found) == len(held)
     assert {tuple(row[column] for column in key) for row in found} == set(held)
-    not_listed = NOT_LISTED.get(stream["name"], set())
+    not_listed = NOT_LISTED[stream["name"]]
     for row in found:
         entity = held[tuple(row[column] for column in key)]
         for column in set(kinds) - {DELETED_AT}:

@@ -9,6 +9,8 @@
         ├── SignInRefused       Microsoft Entra refuses to issue a token
         └── GraphUnreachable    nothing answers
 
+    OutOfResources              this machine lacks what the sync needs, such as room for a temporary file
+
 `graph/catalogue.py` lists what Graph refuses and `auth/refusals.py` what Entra refuses.
 """
 
@@ -19,16 +21,17 @@ from enum import Enum
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+
+from source_microsoft_graph.redaction import told
 
 
 class GraphError(AirbyteTracedException):
-    """Base of every error this connector raises while reading; the message never holds a secret."""
+    """Base of every error this connector raises while reading; the message may be printed as it is."""
 
     failure = FailureType.system_error
 
     def __init__(self, message: str) -> None:
-        message = filter_secrets(message)
+        message = told(message)
         super().__init__(internal_message=message, message=message, failure_type=self.failure)
 
 
@@ -58,6 +61,13 @@ class SignInRefused(ConnectionFailed):
 
 class GraphUnreachable(ConnectionFailed):
     failure = FailureType.transient_error
+
+
+class OutOfResources(AirbyteTracedException):
+    """Records that were read may be lost where a stream ends with this, so its state must not move."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(internal_message=message, message=message, failure_type=FailureType.system_error)
 
 
 class Lack(Enum):

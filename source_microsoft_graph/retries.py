@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -23,10 +25,34 @@ _LONGEST_BACKOFF = 90.0
 _LONGEST_FLOOR = 60.0
 
 
-class SyncClock:
-    """The time of one sync, in seconds. Safe between threads."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a command waits for a host, in seconds: for a byte (`silence`), for a response from its sending to its
+    last byte (`response`), and with further attempts where there is no response, or one of status 5xx (`attempts`).
+    Each holds beside the limits that every command has."""
 
-    def __init__(self) -> None:
+    silence: float = math.inf
+    response: float = math.inf
+    attempts: float = math.inf
+
+    def allows(self, wait: float, since_first: float) -> bool:
+        """Whether another attempt may follow after this wait, so long after the first one."""
+        return since_first + wait <= self.attempts
+
+
+PATIENT = Patience()
+"""What a sync has: an outage of a minute is no reason to end it."""
+
+IMPATIENT = Patience(silence=20, response=20, attempts=6)
+"""What a check has, because somebody waits for it. An attempt that begins after 6 seconds at the latest and takes 20 at
+the most ends within 30 seconds of the start of the process."""
+
+
+class SyncClock:
+    """The time of one sync, in seconds, and how much of it may be waited for a host. Safe between threads."""
+
+    def __init__(self, patience: Patience = PATIENT) -> None:
+        self.patience = patience
         self._stopped = threading.Event()
 
     def now(self) -> float:
@@ -77,9 +103,11 @@ def seconds(header: str | None) -> float | None:
     if not header:
         return None
     try:
-        return max(0.0, float(header))
+        number = float(header)
     except ValueError:
         pass
+    else:
+        return max(0.0, number) if math.isfinite(number) else None
     try:
         when = parsedate_to_datetime(header)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -21,10 +21,14 @@ from airbyte_cdk.sources.streams import NO_CURSOR_STATE_KEY, Stream
 
 from source_microsoft_graph.check.preflight import Preflight
 from source_microsoft_graph.check.report import Report
+from source_microsoft_graph.config import files
 from source_microsoft_graph.config.configuration import Config, trimmed
 from source_microsoft_graph.errors import GraphUnavailable, Lack, StreamRefused
+from source_microsoft_graph.process import StopRequest
 from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.read.reader import ChunkReader
+from source_microsoft_graph.redaction import guard_logs, telling_no_secret, told, told_message
+from source_microsoft_graph.retries import IMPATIENT
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync.context import Sync
@@ -37,8 +41,11 @@ class SourceMicrosoftGraph(AbstractSource):
     Every stream is read on the CDK's concurrent path: its sequential one keeps a copy of each parent in the state.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop_request: StopRequest | None = None) -> None:
+        """A read ends early once `stop_request` is made."""
         self._message_repository: MessageRepository = InMemoryMessageRepository()
+        guard_logs()
+        self._stop_request = stop_request
 
     @property
     def message_repository(self) -> MessageRepository:
@@ -47,13 +54,26 @@ class SourceMicrosoftGraph(AbstractSource):
     # `Config.parse` validates, and names the field at fault, which the CDK's own validation does not.
     check_config_against_spec = False
 
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        return files.read_config(config_path)
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        return files.read_catalog(catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        return files.read_states(state_path)
+
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The configuration as the other commands get it. The CDK would write it to a file, secrets included."""
         return cast(Mapping[str, Any], trimmed(config))
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """As the CDK's, with the message as it is instead of in quotes, and there on success too."""
-        succeeded, message = self.check_connection(logger, config)
+        with telling_no_secret():
+            succeeded, message = self.check_connection(logger, config)
         return AirbyteConnectionStatus(status=Status.SUCCEEDED if succeeded else Status.FAILED, message=message)
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -62,7 +82,7 @@ class SourceMicrosoftGraph(AbstractSource):
         Raises a `config_error` where signing in is refused, and a `transient_error` where nothing answers.
         """
         report = preflight(Config.parse(config), logger)
-        message = report.summary()
+        message = told(report.summary())
         if report.readable():
             logger.log(logging.INFO if report.readable() == len(STREAMS) else logging.WARNING, message)
             return True, message
@@ -97,6 +117,17 @@ class SourceMicrosoftGraph(AbstractSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage | Chunk]:
         """What `read` gives, with the records as chunks of printed lines."""
+        with telling_no_secret():
+            for item in self._items(logger, config, catalog, state):
+                yield item if isinstance(item, Chunk) else told_message(item)
+
+    def _items(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None,
+    ) -> Iterator[AirbyteMessage | Chunk]:
         sync = Sync(Config.parse(config), logger)
         wanted = {configured.stream.name: configured.sync_mode for configured in catalog.streams}
         streams = _all_streams(sync)
@@ -115,6 +146,8 @@ class SourceMicrosoftGraph(AbstractSource):
         }
         reader = ChunkReader(cursors, sync, logger)
         self._message_repository = reader.messages
+        if self._stop_request:
+            self._stop_request.heard_by(reader.stop)
         try:
             yield from reader.read_chunks()
         finally:
@@ -135,7 +168,7 @@ def _resumed(stream: GraphStream, state: AirbyteStateBlob | None) -> StreamCurso
 
 def preflight(config: Config, logger: logging.Logger) -> Report:
     """Whether each stream can be read."""
-    sync = Sync(config, logger)
+    sync = Sync(config, logger, IMPATIENT)
     try:
         found = Preflight(sync, _all_streams(sync))
         return Report(found.verdicts(), found.roles, config)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 import requests_mock
 
+from source_microsoft_graph import redaction
 from source_microsoft_graph.retries import SyncClock
 from unit_tests.graph_api import FakeGraph
 
@@ -31,6 +34,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: low)
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """The CDK's `discover` for tests runs with --debug, which would make later tests log every slice as a message."""
+    logger = logging.getLogger("airbyte")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows another's secrets, and what a thread raises is pytest's to report again."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
 
 
 @pytest.fixture

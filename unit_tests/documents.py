@@ -6,7 +6,6 @@ Each stands between `<!-- generated: NAME -->` and `<!-- end -->`; a test holds 
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,15 +13,14 @@ from typing import Any
 
 from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.config.clouds import CLOUDS
-from source_microsoft_graph.config.configuration import SPEC, Config
+from source_microsoft_graph.config.configuration import SPEC
 from source_microsoft_graph.errors import Help
 from source_microsoft_graph.graph.catalogue import CATALOGUE, Action
-from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.window import WindowStream
-from source_microsoft_graph.sync.context import Sync
 from source_microsoft_graph.sync.cursors import DELETED_AT, UPDATED_AT
 from unit_tests.references import references
+from unit_tests.roll import every_stream
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -185,13 +183,6 @@ def _markdown(lines: Iterable[tuple[str, ...]]) -> str:
 def _docstring(stream: GraphStream) -> tuple[str, str]:
     text, _, url = str(type(stream).__doc__).rpartition(": ")
     return text.removeprefix("One row per "), url
-
-
-def every_stream() -> list[GraphStream]:
-    """The streams of the roll, for a configuration without options."""
-    config = Config.parse({"tenant_id": "t", "client_id": "c", "client_secret": "s"})
-    sync = Sync(config, logging.getLogger("airbyte"))
-    return [stream_class(sync) for stream_class in STREAMS]
 
 
 def current(document: Path) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -25,37 +27,15 @@ from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.sync.context import Sync
+from unit_tests.roll import one_of_each
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CONFIG = {"tenant_id": TENANT, "client_id": "the-client", "client_secret": "the-secret-value"}
 LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 GRAPH = "https://graph.microsoft.com/v1.0/"
 EVERY_PERMISSION = sorted({stream.permissions[0] for stream in STREAMS})
-
-ONE_OF_EACH = (
-    "users",
-    "applications",
-    "servicePrincipals",
-    "groups",
-    "groups/g/members",
-    "groups/g/owners",
-    "teams/g/channels",
-    "teams/g/members",
-    "users/u/chats",
-    "chats/u/messages",
-    "users/u/messages",
-    "users/u/events",
-    "users/u/contacts",
-    "users/u/drive/root/delta",
-    "drives",
-    "auditLogs/directoryAudits",
-    "auditLogs/signIns",
-    "identity/conditionalAccess/policies",
-    "directoryRoles",
-    "directoryRoleTemplates",
-    "directoryRoles/d/members",
-)
-"""What a check asks for: each object's ID is the first letter of its path."""
 
 Answer = Mapping[str, Any]
 """Keyword arguments of requests-mock: status_code, json, content, headers, exc."""
@@ -75,11 +55,17 @@ def throttled(seconds: str | None = None) -> Answer:
     return an_error(429, "TooManyRequests", headers={"Retry-After": seconds} if seconds else {})
 
 
-def a_token(roles: Sequence[str], serial: int = 1) -> str:
-    def part(claims: Mapping[str, Any]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+def a_jwt(claims: Any) -> str:
+    """A token with any claims, whatever their form."""
 
-    return f"{part({'alg': 'none'})}.{part({'roles': list(roles), 'serial': serial})}.signature"
+    def part(content: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part(claims)}.signature"
+
+
+def a_token(roles: Sequence[str], serial: int = 1) -> str:
+    return a_jwt({"roles": list(roles), "serial": serial})
 
 
 def an_auth(config: Config, clock: SyncClock | None = None) -> GraphAuth:
@@ -101,7 +87,7 @@ class FakeGraph:
                 "token_endpoint": f"{LOGIN}/oauth2/v2.0/token",
             },
         )
-        mocker.post(f"{GRAPH}$batch", json=_run_batch)
+        mocker.post(f"{GRAPH}$batch", json=run_batch)
         self.grants(*EVERY_PERMISSION)
         self.lists("servicePrincipals", [{"id": "the-own-app"}])
         for relation in ("memberOf", "ownedObjects"):
@@ -127,20 +113,41 @@ class FakeGraph:
             self.answers(here, a_page(*page, link=following))
 
     def holds_one_of_each(self) -> None:
-        """A tenant with one object of every kind."""
-        for path in ONE_OF_EACH:
+        """A tenant with one object of every kind, at all paths that a check asks for: each object's ID is the first
+        letter of its path."""
+        for path in one_of_each():
             self.lists(path, [{"id": path[0]}])
+
+    def holds_owners_of(self, stream: GraphStream) -> list[str]:
+        """Two objects in every listing above a stream. Returns the paths of the stream's own listings."""
+        return self._listings_of(type(stream)(Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))))
+
+    def _listings_of(self, stream: GraphStream) -> list[str]:
+        for parent in stream.parents():
+            for number, path in enumerate(self._listings_of(parent)):
+                self.lists(path, [{"id": f"{path[0]}-{number}-{each}"} for each in "ab"])
+        owners = (dict(zip(stream.placeholders, owner, strict=True)) for owner in stream.owners())
+        return [stream.path_template.format_map(owner) for owner in owners] if stream.is_child else [stream.path()]
 
     def answers(self, path: str, *answers: Answer) -> None:
         """Serve these answers one after another, the last one for ever."""
         self._mocker.get(f"{GRAPH}{path}", list(answers))
+
+    def answers_everything(self, *answers: Answer) -> None:
+        """Serve these answers one after another, the last one for ever, whatever is asked."""
+        for method in ("GET", "POST"):
+            self._mocker.request(method, re.compile(re.escape(GRAPH)), list(answers))
+
+    def never_answers(self, silence: Exception) -> None:
+        """Let every request to Graph fail with this error."""
+        self._mocker.register_uri(requests_mock.ANY, re.compile(re.escape(GRAPH)), exc=silence)
 
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""
 
         def run(request: Any, context: Any) -> Any:
             if len(request.json()["requests"]) <= most:
-                return _run_batch(request, context)
+                return run_batch(request, context)
             context.status_code = refusal["status_code"]
             return refusal["json"]
 
@@ -171,7 +178,7 @@ class FakeGraph:
         return sum(request.url.endswith("/token") for request in self._mocker.request_history)
 
 
-def _run_batch(request: Any, context: Any) -> dict[str, Any]:
+def run_batch(request: Any, context: Any) -> dict[str, Any]:
     """Each part is asked for by itself, and the answers come back in reverse order."""
     answers = []
     for part in reversed(request.json()["requests"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from source_microsoft_graph.streams.base import GraphStream
@@ -57,8 +57,17 @@ def references(streams: Collection[GraphStream]) -> Iterator[Reference]:
     """Those that follow from the streams' declarations, then the others."""
     names = {type(stream): stream.name for stream in streams}
     for stream in streams:
-        if isinstance(stream, ChildStream):
-            # Parents may be listed in part, by a class of their own below the stream's.
-            target = next(names[kind] for kind in type(stream.parent).__mro__ if kind in names)
-            yield from (Reference(stream.name, column, target) for column in stream.parent_columns)
+        targets = dict(zip(stream.placeholders, _ancestors(stream, names), strict=False))
+        yield from (Reference(stream.name, column, targets[column]) for column in stream.parent_columns)
     yield from _KNOWN
+
+
+def _ancestors(stream: GraphStream, names: Mapping[type, str]) -> Iterator[str]:
+    """The streams whose objects the placeholders of a path name, in their order: those of the parent's own key, then
+    the parent."""
+    if isinstance(stream, ChildStream):
+        (parent,) = stream.parents()
+        above = dict(zip(parent.placeholders, _ancestors(parent, names), strict=True))
+        yield from (above[column] for column in parent.parent_columns)
+        # Parents may be listed in part, by a class of their own below the stream's.
+        yield next(names[kind] for kind in type(parent).__mro__ if kind in names)

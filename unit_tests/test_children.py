@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
+from source_microsoft_graph.streams.files import Sites
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
 
@@ -169,6 +170,7 @@ def list_drives(graph: FakeGraph) -> None:
 def test_drives_are_the_union_of_their_owners(graph: FakeGraph) -> None:
     """The root site's, every user's and every Microsoft 365 group's drives, each once; sites are not asked for, which
     is told."""
+    graph.grants(*set(EVERY_PERMISSION) - set(Sites.permissions))
     list_drives(graph)
 
     output = read("drives")

@@ -21,7 +21,9 @@ from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.page_requests import NEVER
 from source_microsoft_graph.streams.records import camel_case, snake_case
 from source_microsoft_graph.sync.context import Sync
+from unit_tests.grandchild import ChannelMember
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, read, rows
+from unit_tests.roll import PUBLISHED, simulated
 
 VOCABULARY = {
     "name",
@@ -49,7 +51,10 @@ VOCABULARY = {
 }
 """The only names a stream's body may declare."""
 
-DOMAIN_MODULES = sorted({inspect.getmodule(stream_class) for stream_class in STREAMS}, key=lambda module: str(module))
+CONTRACTED = (*STREAMS, ChannelMember)
+"""Whatever holds for every stream holds for a child of a child too."""
+
+DOMAIN_MODULES = sorted({inspect.getmodule(stream_class) for stream_class in CONTRACTED}, key=str)
 EVERY_CLASS = [
     value
     for module in DOMAIN_MODULES
@@ -58,17 +63,7 @@ EVERY_CLASS = [
 ]
 EVERY_LIST = [stream_class for stream_class in EVERY_CLASS if ABC not in stream_class.__bases__]
 
-MAXIMUM = {
-    "chats": 50,
-    "chat_messages": 50,
-    "channels": None,
-    "directory_roles": None,
-    "directory_role_templates": None,
-    "directory_role_member": None,
-}
-"""Graph's largest page where it is not 999 or more; None where `$top` is refused."""
-
-every_stream = pytest.mark.parametrize("stream_class", STREAMS, ids=lambda stream_class: stream_class.__name__)
+every_stream = pytest.mark.parametrize("stream_class", CONTRACTED, ids=lambda stream_class: stream_class.__name__)
 every_list = pytest.mark.parametrize("stream_class", EVERY_LIST, ids=lambda stream_class: stream_class.__name__)
 every_class = pytest.mark.parametrize("stream_class", EVERY_CLASS, ids=lambda stream_class: stream_class.__name__)
 
@@ -81,32 +76,9 @@ def a_slice(stream: GraphStream) -> Mapping[str, str]:
     return {name: f"the-{name}" for name in PLACEHOLDER.findall(stream.path_template)}
 
 
-def test_the_roll_holds_22_streams_by_their_names() -> None:
+def test_the_roll_holds_the_streams_by_their_names() -> None:
     """The streams a user sees are these, each once."""
-    assert [a_stream(stream_class).name for stream_class in STREAMS] == [
-        "users",
-        "applications",
-        "service_principals",
-        "groups",
-        "group_member",
-        "group_owner",
-        "teams",
-        "channels",
-        "team_member",
-        "chats",
-        "chat_messages",
-        "mail_messages",
-        "calendar_events",
-        "contacts",
-        "drives",
-        "drive_items",
-        "audit_logs_directory",
-        "audit_logs_signins",
-        "conditional_access_policies",
-        "directory_roles",
-        "directory_role_templates",
-        "directory_role_member",
-    ]
+    assert tuple(a_stream(stream_class).name for stream_class in STREAMS) == PUBLISHED
 
 
 @every_class
@@ -143,7 +115,7 @@ def test_a_stream_names_its_permissions_and_service(stream_class: type[GraphStre
 
 @every_stream
 def test_keys_are_columns_of_the_schema(stream_class: type[GraphStream]) -> None:
-    """Each half of the key is in the schema, and a child's second half is the placeholder of its path."""
+    """Each part of the key is in the schema, and a child's further parts are the placeholders of its path."""
     stream = a_stream(stream_class)
     key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
     assert set(key) <= set(stream.get_json_schema()["properties"])
@@ -152,21 +124,33 @@ def test_keys_are_columns_of_the_schema(stream_class: type[GraphStream]) -> None
 
 @every_stream
 def test_a_parent_stands_before_its_children(stream_class: type[GraphStream]) -> None:
-    """Parents are on the roll before their children, so a reader meets them first."""
+    """Parents are on the roll before their children, so a reader meets them first; a child's path has a placeholder for
+    each id of the parent's key."""
     if issubclass(stream_class, ChildStream):
-        (parent,) = [kind for kind in stream_class.parent_class.__mro__ if kind in STREAMS][:1]
-        assert STREAMS.index(parent) < STREAMS.index(stream_class)
-        assert len(PLACEHOLDER.findall(stream_class.path_template)) == 1
+        parent = next(kind for kind in stream_class.parent_class.__mro__ if kind in CONTRACTED)
+        assert CONTRACTED.index(parent) < CONTRACTED.index(stream_class)
+        assert len(a_stream(stream_class).placeholders) == len(a_stream(parent).parent_columns) + 1
 
 
 @every_stream
 @pytest.mark.parametrize("page_size", [100, 999])
 def test_the_page_size_is_clamped(stream_class: type[GraphStream], page_size: int) -> None:
-    """`$top` is what the user asks for or the endpoint's maximum, and absent where Graph refuses it."""
+    """`$top` is what the user asks for or the stream's largest page, and absent where Graph refuses it."""
     stream = a_stream(stream_class, page_size=page_size)
-    most = MAXIMUM.get(stream.name, 999)
-    top = stream.top()
-    assert (top is None) if most is None else (top is not None and 0 < top <= min(page_size, most))
+    assert stream.top() == (None if stream.page_size is None else min(page_size, stream.page_size))
+
+
+@pytest.mark.parametrize("stream_class", STREAMS, ids=lambda stream_class: stream_class.__name__)
+def test_graph_takes_the_page_size(stream_class: type[GraphStream]) -> None:
+    """The largest page is no larger than the endpoint's, and there is none where Graph refuses `$top`, as the simulated
+    tenant knows both."""
+    stream = a_stream(stream_class)
+    listing = simulated(stream)
+    if "$top" in listing.options.split():
+        assert stream.page_size
+        assert 0 < stream.page_size <= listing.paging.maximum
+    else:
+        assert stream.page_size is None
 
 
 @every_stream
@@ -222,13 +206,15 @@ def test_a_slice_is_keys_and_nothing_else(graph: FakeGraph, stream_class: type[G
     stream = a_stream(stream_class)
     if not issubclass(stream_class, ChildStream):
         return
-    graph.lists("users", [{"id": "u"}])
-    graph.lists("groups", [{"id": "g"}])
-    graph.lists("directoryRoles", [{"id": "r"}])
-    graph.lists("users/u/chats", [{"id": "c"}])
-    (stream_slice,) = stream.stream_slices(sync_mode=None)  # type: ignore[arg-type]
-    assert list(stream_slice) == PLACEHOLDER.findall(stream.path_template)
-    assert [len(ids) for ids in stream_slice.values()] == [1]
+    graph.holds_one_of_each()
+    # What is found the other way round has slices of its own.
+    of_parents, *others = stream.stream_slices(sync_mode=None)  # type: ignore[arg-type]
+    assert list(of_parents) == PLACEHOLDER.findall(stream.path_template)
+    assert not others or stream.more_permissions
+    for stream_slice in (of_parents, *others):
+        assert [[type(identifier) for identifier in ids] for ids in stream_slice.values()] == [[str]] * len(
+            stream_slice
+        )
 
 
 def test_a_parent_is_listed_by_its_key_alone_and_once(graph: FakeGraph) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 
 from simulated_tenant import certificates
 from source_microsoft_graph.auth.credentials import Certificate, ManagedIdentity, WorkloadIdentity
@@ -59,6 +66,30 @@ def with_windows_ends(pem: str) -> str:
     return pem.replace("\n", "\r\n")
 
 
+def windows_ends_spelled_out(pem: str) -> str:
+    return pem.replace("\n", "\\r\\n")
+
+
+def without_any_blank(pem: str) -> str:
+    return "".join(pem.split())
+
+
+def indented(pem: str) -> str:
+    return pem.replace("\n", "\n\t  ")
+
+
+SPELLINGS = [
+    str,
+    in_one_line,
+    spelled_out,
+    glued,
+    with_windows_ends,
+    windows_ends_spelled_out,
+    without_any_blank,
+    indented,
+]
+
+
 @pytest.mark.parametrize("write", [str, in_one_line, spelled_out, glued, with_windows_ends])
 @pytest.mark.parametrize("password", ["", PASSWORD])
 def test_every_spelling_of_a_certificate_is_the_same(app: Any, write: Any, password: str) -> None:
@@ -84,9 +115,43 @@ def test_every_spelling_of_a_certificate_is_the_same(app: Any, write: Any, passw
         )
 
 
-def test_a_file_may_hold_both(app: Any) -> None:
+KEY_KINDS = {
+    "PRIVATE KEY": (PrivateFormat.PKCS8, NoEncryption()),
+    "ENCRYPTED PRIVATE KEY": (PrivateFormat.PKCS8, BestAvailableEncryption(PASSWORD.encode())),
+    "RSA PRIVATE KEY": (PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+    "RSA PRIVATE KEY, encrypted": (
+        PrivateFormat.TraditionalOpenSSL,
+        BestAvailableEncryption(PASSWORD.encode()),
+    ),
+}
+
+
+@pytest.mark.parametrize("write", SPELLINGS)
+@pytest.mark.parametrize("kind", KEY_KINDS)
+def test_every_kind_of_key_may_be_pasted_in_one_line(app: Any, write: Any, kind: str) -> None:
+    """With blanks, spelled line breaks or nothing between its lines, headers of an encrypted key included."""
+    form, encryption = KEY_KINDS[kind]
+    pem = app[1].private_bytes(Encoding.PEM, form, encryption).decode()
+    password = PASSWORD if "encrypted" in kind.lower() else None
+    assert f"BEGIN {kind.partition(',')[0]}-----" in pem
+    assert ("DEK-Info" in pem) == ("," in kind)
+
+    credentials = parsed(
+        "certificate",
+        client_id="c",
+        certificate=write(certificates.pem(app[0])),
+        private_key=write(pem),
+        **({"password": password} if password else {}),
+    )
+
+    found, _, _ = pkcs12.load_key_and_certificates(credentials.pfx, None)
+    assert found.private_numbers() == app[1].private_numbers()
+
+
+@pytest.mark.parametrize("write", SPELLINGS)
+def test_a_file_may_hold_both(app: Any, write: Any) -> None:
     """Key and certificate are often one PEM file, and it is taken in either field."""
-    both = certificates.pem(app[1]) + certificates.pem(app[0])
+    both = write(certificates.pem(app[1]) + certificates.pem(app[0]))
 
     assert parsed("certificate", client_id="c", certificate=both, private_key=both).client_id == "c"
 
@@ -235,6 +300,40 @@ def test_a_file_that_is_no_token_stays_here(tmp_path: Path, content: bytes | Non
         WorkloadIdentity("c", str(file)).assertion()
 
     assert "root:x" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (os.mkfifo, "no regular file"),
+        (Path.mkdir, "no regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
+        (lambda path: path.symlink_to("/dev/null"), "no regular file"),
+        (lambda path: path.symlink_to(path), "symbolic links"),
+        (lambda path: path.write_bytes(b"x" * (64 * 1024 + 1)), "more than 65536 bytes"),
+    ],
+    ids=["a pipe", "a folder", "an endless device", "an empty device", "a loop", "too large"],
+)
+def test_what_cannot_be_a_token_is_not_read(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
+    """A pipe that nobody writes to is not waited for, and no device is read to its end."""
+    make(tmp_path / "token")
+
+    with pytest.raises(SignInRefused, match=f"token cannot be read: .*{told}"):
+        WorkloadIdentity("c", str(tmp_path / "token")).assertion()
+
+
+def test_the_file_may_be_a_link(tmp_path: Path) -> None:
+    """Kubernetes replaces the token by pointing a link at another file."""
+    (tmp_path / "..data").write_text(A_JWT)
+    (tmp_path / "token").symlink_to(tmp_path / "..data")
+
+    assert WorkloadIdentity("c", str(tmp_path / "token")).assertion() == A_JWT
+
+
+def test_a_name_that_no_file_can_have_is_said() -> None:
+    """As for any other file that cannot be read."""
+    with pytest.raises(SignInRefused, match="cannot be read"):
+        WorkloadIdentity("c", "/token\0").assertion()
 
 
 def test_no_token_at_all_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,8 @@ def test_a_state_of_no_use_is_rejected(cursor: StreamCursor, state: dict[str, An
     [
         (SingleCursor("asked", of_time=True), "yesterday"),
         (PerOwnerCursor("asked", None), {"yesterday": digest("owner")}),
+        (SingleCursor("asked", of_time=True), "0001-01-01T00:00:00Z"),
+        (PerOwnerCursor("asked", None), {"0001-01-01T00:00:00Z": digest("owner")}),
     ],
 )
 def test_a_position_that_is_no_moment_is_rejected(cursor: StreamCursor, since: Any) -> None:

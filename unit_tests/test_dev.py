@@ -7,6 +7,10 @@ import hashlib
 import http.server
 import importlib.util
 import io
+import os
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -74,3 +78,34 @@ def test_an_index_without_it_is_told(index: Path) -> None:
     index.joinpath("simple", "pip", "index.html").write_text("nothing")
     with pytest.raises(SystemExit, match=r"did not give it .* apt-get install python3\.\d+-venv"):
         dev.make_venv(index / "venv")
+
+
+CLEARS_UP = """
+import sys, time
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)
+    print("cleared up", flush=True)
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_lets_a_program_end_by_itself() -> None:
+    """It reaches dev.py and the program it runs, as in a terminal; the program's exit code is passed on."""
+    script = "import pathlib, sys, dev; sys.exit(dev.call([sys.executable, '-c', sys.argv[1]], pathlib.Path.cwd()))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, CLEARS_UP],
+        cwd=dev.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Whatever a shell starts in the background ignores interrupts, and so would its children.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read() == "cleared up\n"
+    assert process.returncode == 130

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from source_microsoft_graph.streams.mailbox import MailMessages
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import (
     CONFIG,
@@ -200,7 +201,7 @@ def test_a_refused_stream_fails_alone(graph: FakeGraph, stream: str, path: str, 
 def test_a_missing_permission_is_named_with_the_place_to_grant_it(graph: FakeGraph) -> None:
     """403 and no such role in the token: the message names the permission, the app and the place."""
     list_parents(graph)
-    graph.grants(*set(EVERY_PERMISSION) - {"Mail.Read"})
+    graph.grants(*set(EVERY_PERMISSION) - set(MailMessages.permissions))
     graph.answers(MAILBOX, an_error(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again."))
     graph.answers("users/u2/messages", an_error(403, "ErrorAccessDenied"))
 

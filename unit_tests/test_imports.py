@@ -14,9 +14,13 @@ PACKAGE = "source_microsoft_graph"
 
 LAYERS = (
     "version",
+    "redaction",
+    "output",
+    "process",
     "logs",
     "errors",
     "retries",
+    "transport",
     "auth",
     "config",
     "graph",

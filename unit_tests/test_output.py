@@ -79,6 +79,29 @@ def test_the_console_script_prints_records_statuses_and_counts(
     ]
 
 
+@pytest.mark.parametrize("host", ["login", "graph"])
+def test_a_check_without_an_answer_is_told_once(
+    graph: FakeGraph, tmp_path: Path, capfd: pytest.CaptureFixture[str], host: str
+) -> None:
+    """One TRACE, no second word of it in the log, no status, and an exit code that says the check itself failed."""
+    silence = requests.ConnectionError("Nobody is there")
+    graph.never_answers(silence)
+    if host == "login":
+        graph.signs_in({"exc": silence})
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+
+    exit_code = run(["check", "--config", str(tmp_path / "config.json")])
+
+    out, err = capfd.readouterr()
+    messages = [json.loads(line) for line in out.splitlines()]
+    (told,) = [message for message in messages if "Nobody is there" in json.dumps(message)]
+    assert {message["type"] for message in messages if message is not told} <= {"LOG"}
+    error = told["trace"]["error"]
+    assert "Nobody is there" in error["message"]
+    assert error["failure_type"] == "transient_error"
+    assert (exit_code, err) == (1, "")
+
+
 def kind(message: dict[str, Any]) -> str:
     status = message.get("trace", {}).get("stream_status", {}).get("status")
     return str(status or message["type"])

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from source_microsoft_graph.config.configuration import Config
-from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import NOT_SELECTED
 from source_microsoft_graph.streams.page_requests import NEVER
 from source_microsoft_graph.streams.records import camel_case
@@ -29,6 +28,7 @@ from unit_tests.graph_api import (
     statuses,
     warnings,
 )
+from unit_tests.roll import every_stream, stream_named
 
 EXPIRED = an_error(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
 
@@ -152,7 +152,7 @@ def select_of(url: str) -> set[str]:
     return set(options.get("$select", "").split(",")) - {""}
 
 
-@pytest.mark.parametrize("stream_class", [stream for stream in STREAMS if stream.selects], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("name", [stream.name for stream in every_stream() if stream.selects])
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -163,23 +163,31 @@ def select_of(url: str) -> set[str]:
     ],
     ids=["501", "400", "403", "404"],
 )
-def test_a_refused_select_falls_back_and_says_what_is_missing(
-    graph: FakeGraph, stream_class: type[Users], refusal: Answer
-) -> None:
-    """The optional properties go first, then all of them; each step is named at WARN and none is tried twice."""
-    sync = Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))
-    stream = stream_class(sync)
+def test_a_refused_select_falls_back_and_says_what_is_missing(graph: FakeGraph, name: str, refusal: Answer) -> None:
+    """The properties that take a licence go first, then the optional ones, then all of them, as far as there are any;
+    each step is named at WARN and none is tried twice."""
+    stream = stream_named(name)
     properties = stream.get_json_schema()["properties"]
     columns = {name: column for name, column in properties.items() if column.get("select") != NEVER}
-    everything = {camel_case(name) for name in columns if name not in NOT_SELECTED}
-    optional = {camel_case(name) for name, column in columns.items() if column.get("select") == "optional"}
-    graph.answers(stream.path_template, refusal, refusal, a_page({"id": "1"}))
+    marked = {
+        mark: {camel_case(name) for name, column in columns.items() if column.get("select") == mark}
+        for mark in ("licensed", "optional")
+    }
+    left = {camel_case(name) for name in columns if name not in NOT_SELECTED}
+    steps = [marked["licensed"], marked["optional"], left - marked["licensed"] - marked["optional"]]
+    steps = [properties for properties in steps if properties]
+    path, *others = graph.holds_owners_of(stream)
+    graph.answers(path, *[refusal] * len(steps), a_page({"id": "1"}))
+    for other in others:
+        graph.lists(other, [])
 
     output = read(stream.name)
 
     assert ids(rows(output)) == ["1"]
-    assert [everything, everything - optional, set()] == [select_of(url) for url in graph.asked]
-    assert [optional, everything - optional] == [properties_named(warning) for warning in warnings(output)]
+    asked = [select_of(url) for url in graph.asked if url.partition("?")[0] == path]
+    assert asked == [left - set().union(*steps[:number]) for number in range(len(steps) + 1)]
+    assert asked[-1] == set()
+    assert steps == [properties_named(warning) for warning in warnings(output)]
 
 
 def test_a_missing_permission_is_not_taken_for_a_refused_select(graph: FakeGraph) -> None:

@@ -11,8 +11,12 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.mailbox import MailboxStream
+from source_microsoft_graph.streams.users import Accounts, Users
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
+from unit_tests.roll import every_stream, kinds_of_parents
 
 A, B, C = (f"{letter * 8}-0000-0000-0000-000000000000" for letter in "abc")
 PEOPLE = [
@@ -20,6 +24,17 @@ PEOPLE = [
     {"id": B, "userPrincipalName": "bob_fabrikam.com#EXT#@contoso.com", "userType": "Guest", "accountEnabled": True},
     {"id": C, "userPrincipalName": "carl@contoso.com", "userType": None, "accountEnabled": False},
 ]
+
+OF_USERS = [stream for stream in every_stream() if Users in kinds_of_parents(stream)]
+OF_ACCOUNTS = [stream.name for stream in OF_USERS if Accounts in kinds_of_parents(stream)]
+"""The streams below users whose mailboxes and drives are read."""
+OF_EVERYBODY = ["users", *(stream.name for stream in OF_USERS if stream.name not in OF_ACCOUNTS)]
+OF_OUTLOOK = [stream for stream in OF_USERS if isinstance(stream, MailboxStream)]
+
+
+def of_user(stream: GraphStream, user: str) -> str:
+    """The path of a stream's listing for one user."""
+    return stream.path_template.format(user_id=user, owner=f"users/{user}/")
 
 
 @pytest.fixture
@@ -32,8 +47,8 @@ def wire(graph: FakeGraph) -> requests_mock.Mocker:
 def people(graph: FakeGraph) -> FakeGraph:
     graph.lists("users", PEOPLE)
     for person in PEOPLE:
-        for collection in ("messages", "events", "contacts", "chats", "drives", "drive/root/delta"):
-            graph.lists(f"users/{person['id']}/{collection}", [{"id": f"of {person['id']}"}])
+        for stream in OF_USERS:
+            graph.lists(of_user(stream, str(person["id"])), [{"id": f"of {person['id']}"}])
         graph.lists(f"users/{person['id']}/contactFolders", [])
     graph.lists("groups", [])
     graph.lists("drives", [])
@@ -74,9 +89,7 @@ def test_by_default_everybody_is_read(people: FakeGraph) -> None:
     assert "users?$top=999&$select=id" in people.asked
 
 
-@pytest.mark.parametrize(
-    "stream", ["users", "chats", "mail_messages", "calendar_events", "contacts", "drives", "drive_items"]
-)
+@pytest.mark.parametrize("stream", [*OF_EVERYBODY, *OF_ACCOUNTS])
 def test_a_filter_reaches_users_and_all_below(people: FakeGraph, wire: requests_mock.Mocker, stream: str) -> None:
     """Graph gets the filter as it is, on every page, in the way in which it takes any operator."""
     read_with(stream, user_filter="department ne 'R&D'")
@@ -169,9 +182,9 @@ def test_filter_and_list_hold_together(graph: FakeGraph) -> None:
 @pytest.mark.parametrize("excluded", [A, A.upper(), "ann@contoso.com", "ANN@CONTOSO.COM"])
 def test_excluded_users_are_left_out(people: FakeGraph, excluded: str) -> None:
     """By ID or principal name in any case, of users and of everything below."""
-    output = read_with("users", "chats", "mail_messages", "drives", exclude_users=[excluded])
+    output = read_with(*OF_EVERYBODY, *OF_ACCOUNTS, exclude_users=[excluded])
 
-    for stream in ("users", "chats", "mail_messages", "drives"):
+    for stream in (*OF_EVERYBODY, *OF_ACCOUNTS):
         assert owners(output, stream) == {B, C}
 
 
@@ -188,17 +201,20 @@ def test_guests_and_disabled_accounts_may_keep_their_mailboxes(
     people: FakeGraph, option: Mapping[str, Any], left: set[str]
 ) -> None:
     """Mailboxes and drives are read of the others only; a user without a type is an old member."""
-    output = read_with("mail_messages", "calendar_events", "contacts", "drives", "drive_items", **option)
+    output = read_with(*OF_ACCOUNTS, **option)
 
-    for stream in ("mail_messages", "calendar_events", "contacts", "drives", "drive_items"):
+    assert {"mail_messages", "drives"} < set(OF_ACCOUNTS)
+    for stream in OF_ACCOUNTS:
         assert owners(output, stream) == left, stream
 
 
 def test_users_and_chats_have_guests_either_way(people: FakeGraph) -> None:
     """The options are about mailboxes and drives."""
-    output = read_with("users", "chats", include_guests=False, include_disabled_accounts=False)
+    output = read_with(*OF_EVERYBODY, include_guests=False, include_disabled_accounts=False)
 
-    assert owners(output, "users") == owners(output, "chats") == {A, B, C}
+    assert {"users", "chats"} <= set(OF_EVERYBODY)
+    for stream in OF_EVERYBODY:
+        assert owners(output, stream) == {A, B, C}, stream
 
 
 def test_users_are_listed_once_for_all_below(people: FakeGraph) -> None:
@@ -243,16 +259,15 @@ def test_users_that_cannot_be_told_apart_are_not_guessed(graph: FakeGraph) -> No
         ({"message_body": "none"}, 'include-unknown-enum-members, IdType="ImmutableId"'),
     ],
 )
-@pytest.mark.parametrize("stream", ["mail_messages", "calendar_events", "contacts"])
+@pytest.mark.parametrize("stream", OF_OUTLOOK, ids=lambda stream: stream.name)
 def test_outlook_is_told_how(
-    people: FakeGraph, wire: requests_mock.Mocker, stream: str, option: Mapping[str, Any], prefer: str
+    people: FakeGraph, wire: requests_mock.Mocker, stream: GraphStream, option: Mapping[str, Any], prefer: str
 ) -> None:
     """Preferences stand beside the usual one, in each part of a batch."""
-    read_with(stream, **option)
+    read_with(stream.name, **option)
 
-    collection, size = stream.rpartition("_")[2], 999 if stream == "contacts" else 100
-    told = {header["Prefer"] for header in headers(wire, f"users/{A}/{collection}")}
-    assert told == {f"{prefer}, odata.maxpagesize={size}"}
+    told = {header["Prefer"] for header in headers(wire, of_user(stream, A))}
+    assert told == {f"{prefer}, odata.maxpagesize={stream.page_size}"}
 
 
 def test_preferences_go_with_every_page(graph: FakeGraph, wire: requests_mock.Mocker) -> None:
@@ -268,7 +283,7 @@ def test_preferences_go_with_every_page(graph: FakeGraph, wire: requests_mock.Mo
     assert [header["Prefer"] for header in sent] == [prefer] * 2
 
 
-@pytest.mark.parametrize("stream", ["mail_messages", "calendar_events", "contacts"])
+@pytest.mark.parametrize("stream", [stream.name for stream in OF_OUTLOOK])
 def test_outlook_is_not_told_how_many_rows_are_wanted(people: FakeGraph, stream: str) -> None:
     """Whether `$top` bounds a page or the whole list is documented for messages alone."""
     read_with(stream, page_size=100)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import requests
+import requests_mock
 from airbyte_cdk.models import ConnectorSpecification, FailureType, Status, SyncMode
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, discover
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
@@ -15,9 +18,25 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config.configuration import SPEC
+from source_microsoft_graph.errors import GraphUnreachable
 from source_microsoft_graph.run import run
-from source_microsoft_graph.streams import STREAMS
-from unit_tests.graph_api import CONFIG, ONE_OF_EACH, Answer, FakeGraph, a_catalog, an_error, errors, read
+from unit_tests.conftest import Clock
+from unit_tests.graph_api import (
+    CONFIG,
+    Answer,
+    FakeGraph,
+    a_catalog,
+    a_jwt,
+    an_error,
+    errors,
+    read,
+    rows,
+    warnings,
+)
+from unit_tests.roll import every_stream, one_of_each, permitted, probed_path, probes, with_children
+
+EVERY_STREAM = every_stream()
+ALL_CAN_BE_READ = f"All {len(EVERY_STREAM)} streams can be read."
 
 NO_SEGMENT = "Resource not found for the segment 'auditLogs'."
 
@@ -35,6 +54,15 @@ def check(config: Mapping[str, Any] = CONFIG) -> tuple[Status, str | None]:
     return status.status, status.message
 
 
+def all_but(*streams: str) -> str:
+    """How a check counts where these streams cannot be read."""
+    return f"{len(EVERY_STREAM) - len(streams)} of {len(EVERY_STREAM)} streams can be read."
+
+
+def paths(asked: list[str]) -> list[str]:
+    return [url.partition("?")[0] for url in asked]
+
+
 def test_spec_is_the_file() -> None:
     """The specification a user's form is built from is spec.json as it stands."""
     spec = SourceMicrosoftGraph().spec(LOGGER)
@@ -43,32 +71,39 @@ def test_spec_is_the_file() -> None:
 
 
 def test_check_succeeds_with_a_handful_of_requests(graph: FakeGraph) -> None:
-    """One token, one row of each stream, and few requests for all of them; audit logs allow five in ten seconds."""
+    """One token, one row of each stream, and few requests for all of them: streams of one service whose owners become
+    known at the same time share a batch, and a request alone is a plain GET."""
     graph.holds_one_of_each()
 
-    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+    assert check() == (Status.SUCCEEDED, ALL_CAN_BE_READ)
     assert graph.sign_ins == 1
-    assert len(graph.batches) == 6
     # The fake Graph asks itself for each part, which counts here too.
-    assert len(graph.asked) == 22 == sum(map(len, graph.batches)) + 3
-    assert sum(path.startswith("auditLogs/") for path in graph.asked) == 2
-    assert sum(path.startswith("identity/") for path in graph.asked) == 1
+    assert sorted(paths(graph.asked)) == sorted(map(probed_path, EVERY_STREAM))
+    assert sorted(map(len, graph.batches)) == sorted(number for number in probes() if number > 1)
 
 
 def test_check_says_what_each_stream_lacks(graph: FakeGraph) -> None:
     """Streams without their permission, or their parents', are told and not asked for; one readable is enough."""
-    graph.grants("User.Read.All", "Calendars.Read")
+    granted = ("User.Read.All", "Calendars.Read")
+    graph.grants(*granted)
     graph.holds_one_of_each()
+    readable = [stream for stream in EVERY_STREAM if permitted(stream, *granted)]
+    assert {"users", "calendar_events"} <= {stream.name for stream in readable}
 
     status, message = check()
 
     assert status == Status.SUCCEEDED
-    assert str(message).startswith("2 of 22 streams can be read. Permission missing: ")
-    assert "mail_messages: Mail.Read (at least Mail.ReadBasic.All)." in str(message)
-    assert "team_member: Group.Read.All (at least GroupMember.Read.All and TeamMember.Read.All)." in str(message)
-    assert "drives: Files.Read.All, Group.Read.All (at least GroupMember.Read.All)." in str(message)
+    assert str(message).startswith(f"{len(readable)} of {len(EVERY_STREAM)} streams can be read. Permission missing: ")
+    # Streams that lack the same are told together.
+    for stream, lacking in {
+        "mail_messages": "Mail.Read (at least Mail.ReadBasic.All).",
+        "team_member": "Group.Read.All (at least GroupMember.Read.All and TeamMember.Read.All).",
+        "drives": "Files.Read.All, Group.Read.All (at least GroupMember.Read.All).",
+    }.items():
+        assert re.search(rf"\b{stream}(, \w+)*: {re.escape(lacking)}", str(message)), stream
     assert "Granted so far: Calendars.Read, User.Read.All." in str(message)
-    assert graph.asked == ["users?$top=1&$select=id", "users/u/events"]
+    assert "users?$top=1&$select=id" in graph.asked
+    assert sorted(paths(graph.asked)) == sorted(map(probed_path, readable))
 
 
 def test_check_tells_at_warn_what_cannot_be_read(graph: FakeGraph, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,14 +125,16 @@ def test_check_goes_on_when_a_stream_is_refused(graph: FakeGraph) -> None:
     status, message = check()
 
     assert status == Status.SUCCEEDED
-    assert "20 of 22 streams can be read. Refused: directory_roles, directory_role_member: HTTP 403" in str(message)
+    refused = with_children("directory_roles")
+    assert "directory_role_member" in refused
+    assert f"{all_but(*refused)} Refused: {', '.join(refused)}: HTTP 403" in str(message)
     assert "Not for you." in str(message)
 
 
 def test_check_fails_when_nothing_can_be_read(graph: FakeGraph) -> None:
     """A token without roles reads nothing, and the message says what to grant."""
     graph.grants()
-    for path in ONE_OF_EACH:
+    for path in one_of_each():
         graph.answers(path, an_error(403, "Authorization_RequestDenied", "Insufficient privileges."))
 
     status, message = check()
@@ -113,7 +150,72 @@ def test_a_token_that_tells_nothing_may_still_read(graph: FakeGraph) -> None:
     graph.signs_in({"json": {"access_token": "opaque", "expires_in": 3600, "token_type": "Bearer"}})
     graph.holds_one_of_each()
 
-    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+    assert check() == (Status.SUCCEEDED, ALL_CAN_BE_READ)
+
+
+ODD_ROLES = [
+    pytest.param({"roles": None}, id="null"),
+    pytest.param({"roles": "Directory.Read.All"}, id="a text"),
+    pytest.param({"roles": ["User.Read.All", None]}, id="a null in the list"),
+    pytest.param({"roles": ["User.Read.All", {"and": "more"}]}, id="an object in the list"),
+    pytest.param(["User.Read.All"], id="no claims"),
+]
+"""Tokens that do not tell which permissions they carry."""
+
+
+@pytest.mark.parametrize("claims", ODD_ROLES)
+def test_where_the_token_does_not_tell_graph_is_asked(graph: FakeGraph, claims: Any) -> None:
+    """No permission is missing but the one that Graph misses."""
+    graph.signs_in({"json": {"access_token": a_jwt(claims), "expires_in": 3600, "token_type": "Bearer"}})
+    graph.holds_one_of_each()
+    graph.answers("applications", an_error(403, "Authorization_RequestDenied", "Insufficient privileges."))
+
+    status, message = check()
+    output = read("applications", fails=True)
+
+    assert status == Status.SUCCEEDED
+    assert str(message).startswith(
+        f"{len(EVERY_STREAM) - 1} of {len(EVERY_STREAM)} streams can be read. "
+        "Permission missing: applications: Application.Read."
+    )
+    assert "Insufficient privileges." in str(message)
+    assert "Grant the application permission Application.Read.All" in errors(output)["applications"]
+    assert "Insufficient privileges." in errors(output)["applications"]
+
+
+@pytest.mark.parametrize("claims", ODD_ROLES)
+def test_where_the_token_does_not_tell_nothing_is_left_out(graph: FakeGraph, claims: Any) -> None:
+    """Records that take a further permission are requested, and arrive if Graph grants them."""
+    graph.signs_in({"json": {"access_token": a_jwt(claims), "expires_in": 3600, "token_type": "Bearer"}})
+    graph.lists("groups", [{"id": "g"}])
+    graph.lists("groups/g/members", [{"id": "m"}])
+    graph.lists("servicePrincipals", [{"id": "app"}])
+    group = {"@odata.type": "#microsoft.graph.group", "id": "g"}
+    graph.lists("servicePrincipals/app/memberOf", [group])
+
+    output = read("group_member")
+
+    assert {row["id"] for row in rows(output)} == {"m", "app"}
+    assert warnings(output) == []
+
+
+@pytest.mark.parametrize(
+    "silence", [requests.ConnectionError("Refused"), requests.ReadTimeout("Read timed out.")], ids=type
+)
+@pytest.mark.parametrize("host", ["login", "graph"])
+def test_a_check_does_not_wait_long_for_a_silent_host(clock: Clock, silence: Exception, host: str) -> None:
+    """No attempt begins after six seconds, and none waits longer than twenty."""
+    with requests_mock.Mocker() as wire:
+        graph = FakeGraph(wire)
+        graph.never_answers(silence)
+        if host == "login":
+            graph.signs_in({"exc": silence})
+
+        with pytest.raises(GraphUnreachable, match=str(silence)):
+            check()
+
+    assert clock.slept == [1.0, 3.0]
+    assert {request.timeout for request in wire.request_history} == {(10, 20)}
 
 
 @pytest.mark.parametrize("empty", ["users", "groups", "users/u/chats"])
@@ -122,7 +224,7 @@ def test_nothing_to_read_is_readable(graph: FakeGraph, empty: str) -> None:
     graph.holds_one_of_each()
     graph.lists(empty, [])
 
-    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+    assert check() == (Status.SUCCEEDED, ALL_CAN_BE_READ)
 
 
 def test_an_object_refused_is_no_stream_refused(graph: FakeGraph) -> None:
@@ -133,7 +235,7 @@ def test_an_object_refused_is_no_stream_refused(graph: FakeGraph) -> None:
     graph.answers("users/u/drive/root/delta", an_error(423, "notAllowed"))
     graph.answers("teams/g/members", an_error(401, "Unauthorized"))
 
-    assert check() == (Status.SUCCEEDED, "All 22 streams can be read.")
+    assert check() == (Status.SUCCEEDED, ALL_CAN_BE_READ)
 
 
 def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
@@ -144,30 +246,39 @@ def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
 
     _, message = check()
 
-    assert str(message).startswith("21 of 22 streams can be read. Permission missing: team_member: Group.Read.All ")
+    assert str(message).startswith(f"{all_but('team_member')} Permission missing: team_member: Group.Read.All ")
     assert text in str(message)
 
 
 @pytest.mark.parametrize(
-    ("path", "error", "told"),
+    ("stream", "path", "error", "told"),
     [
         (
+            "audit_logs_signins",
             "auditLogs/signIns",
             an_error(403, "X", "doesn't have premium license"),
-            "Licence missing: audit_logs_signins",
+            "Licence missing: {}",
         ),
-        ("auditLogs/signIns", an_error(400, "BadRequest", NO_SEGMENT), "Not in this cloud: audit_logs_signins: "),
-        ("applications", an_error(418, "Teapot"), "Refused: applications: HTTP 418 Teapot: No. "),
-        ("applications", an_error(503, "ServiceUnavailable"), "No answer: applications: HTTP 503 ServiceUnavailable: "),
+        ("audit_logs_signins", "auditLogs/signIns", an_error(400, "BadRequest", NO_SEGMENT), "Not in this cloud: {}: "),
+        ("applications", "applications", an_error(418, "Teapot"), "Refused: {}: HTTP 418 Teapot: No. "),
+        (
+            "applications",
+            "applications",
+            an_error(503, "ServiceUnavailable"),
+            "No answer: {}: HTTP 503 ServiceUnavailable: ",
+        ),
     ],
 )
-def test_check_tells_what_else_a_stream_lacks(graph: FakeGraph, path: str, error: Answer, told: str) -> None:
+def test_check_tells_what_else_a_stream_lacks(
+    graph: FakeGraph, stream: str, path: str, error: Answer, told: str
+) -> None:
     """A licence, a service the cloud has not, a refusal nobody knows, an outage of one service."""
     graph.holds_one_of_each()
     graph.answers(path, error)
+    lacking = with_children(stream)
 
     assert check()[0] == Status.SUCCEEDED
-    assert f"21 of 22 streams can be read. {told}" in str(check()[1])
+    assert f"{all_but(*lacking)} {told.format(', '.join(lacking))}" in str(check()[1])
 
 
 @pytest.mark.parametrize("text", ["Invalid filter clause.", "Something new about the query."])
@@ -185,7 +296,7 @@ def test_a_filter_graph_refuses_fails_the_check(graph: FakeGraph, text: str) -> 
 
 def test_a_token_graph_refuses_fails_the_check(graph: FakeGraph) -> None:
     """A token for the wrong cloud is refused everywhere, once it has been renewed in vain."""
-    for path in ONE_OF_EACH:
+    for path in one_of_each():
         graph.answers(path, an_error(401, "InvalidAuthenticationToken", "Invalid audience."))
 
     status, message = check()
@@ -220,7 +331,7 @@ def test_check_explains_a_refused_sign_in(graph: FakeGraph, code: int, told: str
 
 def test_check_crashes_when_graph_is_down(graph: FakeGraph) -> None:
     """An outage is not the user's fault: no FAILED status that would have them look for theirs."""
-    for path in ONE_OF_EACH:
+    for path in one_of_each():
         graph.answers(path, an_error(503, "ServiceUnavailable"))
 
     with pytest.raises(AirbyteTracedException) as raised:
@@ -230,33 +341,28 @@ def test_check_crashes_when_graph_is_down(graph: FakeGraph) -> None:
 
 
 def test_discover_needs_no_network(graph: FakeGraph) -> None:
-    """The catalog is the same whatever the tenant: 22 streams with their keys, incremental where Graph has changes."""
+    """The catalog is the same whatever the tenant: every stream with its key, incremental where Graph has changes. The
+    catalog says what the declarations say, of which three were checked by hand."""
     output: EntrypointOutput = discover(SourceMicrosoftGraph(), CONFIG)
 
     catalog = output.catalog.catalog
-    assert len(catalog.streams) == len(STREAMS)
+    assert [stream.name for stream in catalog.streams] == [stream.name for stream in EVERY_STREAM]
     assert all(SyncMode.full_refresh in stream.supported_sync_modes for stream in catalog.streams)
-    assert {
+    cursors = {
         stream.name: stream.default_cursor_field
         for stream in catalog.streams
         if SyncMode.incremental in stream.supported_sync_modes and stream.source_defined_cursor
-    } == {
-        "users": ["_ab_cdc_updated_at"],
-        "applications": ["_ab_cdc_updated_at"],
-        "service_principals": ["_ab_cdc_updated_at"],
-        "groups": ["_ab_cdc_updated_at"],
-        "directory_roles": ["_ab_cdc_updated_at"],
-        "drive_items": ["_ab_cdc_updated_at"],
-        "mail_messages": ["last_modified_date_time"],
-        "calendar_events": ["last_modified_date_time"],
-        "contacts": ["last_modified_date_time"],
-        "chat_messages": ["last_modified_date_time"],
-        "audit_logs_directory": ["activity_date_time"],
-        "audit_logs_signins": ["created_date_time"],
     }
     keys = {stream.name: stream.source_defined_primary_key for stream in catalog.streams}
-    assert keys["users"] == [["id"]]
-    assert keys["mail_messages"] == [["id"], ["user_id"]]
+    assert cursors == {stream.name: [stream.cursor_field] for stream in EVERY_STREAM if stream.cursor_field}
+    assert keys == {stream.name: [["id"], *([name] for name in stream.parent_columns)] for stream in EVERY_STREAM}
+    samples = {
+        "users": ([["id"]], ["_ab_cdc_updated_at"]),
+        "mail_messages": ([["id"], ["user_id"]], ["last_modified_date_time"]),
+        "audit_logs_signins": ([["id"]], ["created_date_time"]),
+    }
+    assert {name: (keys[name], cursors[name]) for name in samples} == samples
+    assert "chats" not in cursors
     assert graph.asked == []
     assert graph.sign_ins == 0
 

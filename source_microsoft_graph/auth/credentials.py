@@ -9,17 +9,16 @@ import binascii
 import json
 import os
 import re
+import stat
 from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from textwrap import wrap
 from typing import Any, ClassVar, Self, cast
 
 import requests
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
@@ -32,12 +31,27 @@ from msal import (
 
 from source_microsoft_graph.auth.refusals import NO_ASSERTION, NO_IDENTITY
 from source_microsoft_graph.errors import GRANT, PERMISSION, Help, SignInRefused
+from source_microsoft_graph.redaction import remember
 
 _TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
 """Where Azure Workload Identity puts the name of the file it keeps fresh in a pod."""
 
+_HEADER_SECRETS = ("IDENTITY_HEADER", "MSI_SECRET")
+"""Where App Service and Machine Learning put what their endpoints want to be shown."""
+
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
-_PEM = re.compile(r"(-----BEGIN [A-Z ]+-----)([^-]+)(-----END [A-Z ]+-----)")
+_PEM = re.compile(
+    r"-----\s*BEGIN(?P<label>[A-Z\s]+?)\s*-----\s*"
+    # OpenSSL's older way to encrypt a key: https://www.rfc-editor.org/rfc/rfc1421#section-4.6
+    r"(?:Proc-Type:\s*4,\s*ENCRYPTED\s*DEK-Info:\s*"
+    r"(?P<cipher>DES[A-Z0-9-]*,\s*[0-9A-Fa-f]{16}|[A-Z0-9-]+,\s*[0-9A-Fa-f]{32}))?"
+    r"(?P<content>[A-Za-z0-9+/=\s]+)"
+    r"-----\s*END[A-Z\s]+-----"
+)
+_PEM_WORDS = re.compile("RSA|EC|DSA|ENCRYPTED|TRUSTED|PRIVATE|KEY|CERTIFICATE")
+
+_LARGEST_TOKEN = 64 * 1024
+"""Bytes of a file that may hold a token. Those of Kubernetes have about one thousand."""
 
 _UPDATING = frozenset({404, 410})
 """What the endpoint of managed identities answers while it is being updated:
@@ -206,7 +220,7 @@ class WorkloadIdentity(AppRegistration):
         # What is no token of this kind stays here, whatever the configuration calls it.
         if not _JWT.fullmatch(token):
             raise SignInRefused(f"Sign-in failed. {source} holds no JWT. {NO_ASSERTION}")
-        add_to_secrets(token)
+        remember(token)
         return token
 
     def _read(self) -> tuple[str, str]:
@@ -216,8 +230,8 @@ class WorkloadIdentity(AppRegistration):
         if not file:
             raise SignInRefused(f"Sign-in failed. The environment variable {_TOKEN_FILE} is not set. {NO_ASSERTION}")
         try:
-            return Path(file).read_text(encoding="utf-8").strip(), f"The file {file}"
-        except (OSError, UnicodeDecodeError) as error:
+            return _content(file).decode().strip(), f"The file {file}"
+        except (OSError, ValueError) as error:
             raise SignInRefused(f"Sign-in failed. {file} cannot be read: {error}. {NO_ASSERTION}") from None
 
 
@@ -235,6 +249,7 @@ class ManagedIdentity(Credentials):
     no_endpoint = NO_IDENTITY
 
     def ask(self, request: TokenRequest) -> dict[str, Any]:
+        remember([os.environ.get(name) for name in _HEADER_SECRETS])
         # The endpoint is this machine's own; through a proxy it would be the proxy's.
         request.session.trust_env = False
         identity = UserAssignedManagedIdentity(client_id=self.client_id) if self.client_id else _SYSTEM_ASSIGNED
@@ -301,15 +316,41 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any]], Credentials]] = {
 }
 
 
+def _content(file: str) -> bytes:
+    """The content of a file that holds a token. Raises `OSError` or `ValueError` that says why it cannot be one.
+
+    A pipe that nobody writes to would be waited for, and a device may never end.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as opened:
+            content = opened.read(_LARGEST_TOKEN + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST_TOKEN:
+        raise ValueError(f"it has more than {_LARGEST_TOKEN} bytes")
+    return content
+
+
 def _named(permissions: Sequence[str]) -> str:
     *others, last = permissions
     return f"application permissions {', '.join(others)} and {last}" if others else f"application permission {last}"
 
 
 def _lines(pem: str) -> bytes:
-    """PEM with the line breaks that forms and shells turn into blanks or spell out."""
-    text = pem.replace("\\n", "\n")
-    return _PEM.sub(lambda found: "\n".join((found[1], *wrap("".join(found[2].split()), 64), found[3])), text).encode()
+    """PEM with the line breaks that forms and shells turn into blanks, spell out or leave out."""
+    text = pem.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t")
+    return _PEM.sub(_block, text).encode()
+
+
+def _block(found: re.Match[str]) -> str:
+    label = " ".join(_PEM_WORDS.findall(found["label"]))
+    cipher = "".join((found["cipher"] or "").split())
+    header = ("Proc-Type: 4,ENCRYPTED", f"DEK-Info: {cipher}", "") if cipher else ()
+    content = wrap("".join(found["content"].split()), 64)
+    return "\n".join((f"-----BEGIN {label}-----", *header, *content, f"-----END {label}-----", ""))
 
 
 @contextmanager

@@ -64,6 +64,13 @@ SIGN_IN: Mapping[int, Help] = {
 }
 """Entra's AADSTS codes."""
 
+MISLED = Help(
+    "What proves to be the app is sent over HTTPS to the login host of the cloud alone, and no redirect is followed.",
+    "Check the cloud and its login host, and whether a proxy or a firewall answers in their stead.",
+    f"{_ENTRA}/authentication-national-cloud",
+)
+"""What is amiss where an answer leads elsewhere."""
+
 NO_IDENTITY = Help(
     "Nothing hands out tokens for a managed identity here.",
     "Run the connector on an Azure resource that has one, or choose another kind of sign-in.",

@@ -44,7 +44,8 @@ class Preflight:
     def __init__(self, sync: Sync, streams: Sequence[GraphStream]) -> None:
         self._sync = sync
         self._streams = streams
-        self.roles = sync.auth.roles
+        # A token that does not tell its roles explains as little as one that has none.
+        self.roles = sync.auth.roles or frozenset()
         self._verdicts: dict[type[GraphStream], Verdict] = {}
         self._first: dict[type[GraphStream], Owner] = {}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from source_microsoft_graph.check.preflight import Verdict
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import Lack
+from source_microsoft_graph.redaction import told
 
 if TYPE_CHECKING:  # Only a check on a terminal needs rich, and each import makes every command start later.
     from rich.console import Console
@@ -41,7 +42,9 @@ class Report:
         """All of it on a terminal: a line a stream, then what to do."""
         from rich.text import Text
 
-        console.print(Text(f"What {self.config.credentials.name} can read of {self.config.cloud.graph_host}", "bold"))
+        console.print(
+            Text(told(f"What {self.config.credentials.name} can read of {self.config.cloud.graph_host}"), "bold")
+        )
         console.print()
         console.print(self._table(console.width))
         console.print()
@@ -51,7 +54,7 @@ class Report:
             console.print(Text(head))
             for text in texts:
                 for mark, line in zip(chain("•", repeat(" ")), wrapped(text, console.width - 4), strict=False):
-                    console.print(Text(f"  {mark} {line}"), soft_wrap=True)
+                    console.print(Text(told(f"  {mark} {line}")), soft_wrap=True)
 
     def _table(self, width: int) -> Table:
         """A row a stream; on a narrow terminal its details stand in a second row, below it."""
@@ -68,7 +71,7 @@ class Report:
         for verdict in self.verdicts:
             mark, colour = ("✗", "red") if verdict.lack else ("✓", "green")
             name = Text.assemble((mark, colour), f" {verdict.stream}")
-            word, detail = Text(verdict.word, colour), Text(verdict.detail, "dim")
+            word, detail = Text(verdict.word, colour), Text(told(verdict.detail), "dim")
             if is_wide:
                 table.add_row(name, word, detail)
             else:

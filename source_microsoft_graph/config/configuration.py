@@ -6,9 +6,10 @@ Field names, types, bounds, patterns and defaults live in `spec.json`; nothing h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,12 @@ from pendulum.parsing.exceptions import ParserError
 
 from source_microsoft_graph.auth.credentials import Credentials, ManagedIdentity, credentials_of
 from source_microsoft_graph.config.clouds import CLOUDS, Cloud, custom
+from source_microsoft_graph.redaction import remember, told
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spec.json").read_text())["connectionSpecification"]
+
+_LONGEST_LOOKBACK = timedelta(days=366)
+"""Entra keeps no log for longer than 30 days: https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,25 @@ class Config:
     def parse(cls, raw: Mapping[str, Any]) -> Config:
         """Accept credentials nested under `credentials` or flat beside `tenant_id`.
 
-        Raises a `config_error` that names the first field it cannot use.
+        Raises a `config_error` that names the first field it cannot use, and never its value. What is secret in the
+        configuration is not printed from now on, wherever in it it stands.
         """
         raw = trimmed(raw)
+        for name, value in _values(raw):
+            if name in _SECRET:
+                # Every tenant of Microsoft's has a domain that ends in onmicrosoft.com.
+                remember(value, in_parts=name != "tenant_id")
+        for path, advice in _unknown(raw):
+            raise _refusal(path, f"there is no such field{advice}")
         for fault in Draft7Validator(SPEC).iter_errors(raw):
-            raise _refusal(*_explain(fault))
+            raise _refusal(*explain(fault))
         given = {name: _default(name) for name in SPEC["properties"]} | dict(raw)
         cloud = _cloud(given["cloud"] or {"cloud_type": "global"})
         credentials = _credentials(given)
         include, exclude = _users(given["include_users"]), _users(given["exclude_users"])
-        if both := sorted(include & exclude):
-            raise _refusal("exclude_users", f"{both[0]} stands in include_users too")
+        if include & exclude:
+            number = next(number for number, name in enumerate(given["exclude_users"], 1) if name.lower() in include)
+            raise _refusal("exclude_users", f"its entry {number} stands in include_users too")
         return cls(
             tenant_id=given["tenant_id"],
             credentials=credentials,
@@ -145,10 +158,12 @@ def _users(names: Iterable[str] | None) -> frozenset[str]:
 
 def _duration(raw: str) -> timedelta:
     try:
-        duration = pendulum.parse(raw)
-    except (ParserError, ValueError, OverflowError) as error:
-        raise _refusal("lookback_window", f"{raw!r} is not a duration: {error}") from None
-    return timedelta(seconds=cast(pendulum.Duration, duration).total_seconds())
+        duration = timedelta(seconds=cast(pendulum.Duration, pendulum.parse(raw)).total_seconds())
+    except (ParserError, ValueError, OverflowError):
+        duration = timedelta.max
+    if duration > _LONGEST_LOOKBACK:
+        raise _refusal("lookback_window", f"is not {_described('lookback_window')}")
+    return duration
 
 
 def _date_time(name: str, raw: str | None) -> pendulum.DateTime | None:
@@ -156,16 +171,66 @@ def _date_time(name: str, raw: str | None) -> pendulum.DateTime | None:
         return None
     try:
         return cast(pendulum.DateTime, pendulum.parse(raw))
-    except (ParserError, ValueError) as error:
-        raise _refusal(name, f"{raw!r} is not a date: {error}") from None
+    except (ParserError, ValueError):
+        raise _refusal(name, f"is not a date there is, as {_described(name)}") from None
 
 
 def _default(name: str) -> Any:
     return SPEC["properties"][name].get("default")
 
 
-def _explain(fault: ValidationError) -> tuple[str, str]:
-    """The field at fault and what is wrong with it; a secret's value never appears."""
+def _described(name: str) -> str:
+    return str(SPEC["properties"][name]["pattern_descriptor"])
+
+
+def _values(raw: Any) -> Iterator[tuple[str, Any]]:
+    """Every field of the configuration by its name, whatever it stands in."""
+    if isinstance(raw, Mapping):
+        for name, value in raw.items():
+            yield name, value
+            yield from _values(value)
+    elif isinstance(raw, list):
+        for value in raw:
+            yield from _values(value)
+
+
+def _sections() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The fields of the form by the section they stand in; those of all variants of a choice are one section."""
+    yield "", SPEC["properties"]
+    for name, choice in SPEC["properties"].items():
+        if "oneOf" in choice:
+            yield name, {each: at for variant in choice["oneOf"] for each, at in variant["properties"].items()}
+
+
+_FIELDS = dict(_sections())
+_SECRET = {
+    name for section in _FIELDS.values() for name, described in section.items() if described.get("airbyte_secret")
+}
+
+
+def _unknown(raw: Any) -> Iterator[tuple[str, str]]:
+    """The fields that the form does not have, each with the one that was meant if that can be told.
+
+    Airbyte and its CDK add fields whose names begin with an underscore, such as `__injected_declarative_manifest`.
+    """
+    for section, known in _FIELDS.items():
+        given = _mapping(_mapping(raw).get(section) if section else raw)
+        for name in given:
+            if name not in known and not name.startswith("_"):
+                path = told(f"{section}.{name}".removeprefix("."))
+                yield f"{path[:60]}…" if len(path) > 60 else path, _advice(name, section)
+
+
+def _advice(name: str, section: str) -> str:
+    """Which field was meant: the one of the nearest name, first of those in the same section."""
+    for where in sorted(_FIELDS, key=lambda where: where != section):
+        if near := get_close_matches(name.lower(), _FIELDS[where], n=1, cutoff=0.7):
+            return f"; the nearest is {f'{where}.{near[0]}'.removeprefix('.')}"
+    return ""
+
+
+def explain(fault: ValidationError) -> tuple[str, str]:
+    """The field at fault and what it has to be. What stands there never appears: it may be a secret by mistake."""
     path = ".".join(str(part) for part in fault.absolute_path)
     schema: Any = fault.schema
     if fault.validator == "oneOf":
@@ -173,14 +238,24 @@ def _explain(fault: ValidationError) -> tuple[str, str]:
     if fault.validator == "required":
         missing = next(name for name in schema["required"] if name not in _mapping(fault.instance))
         return f"{path}.{missing}".removeprefix("."), "is required"
+    if descriptor := schema.get("pattern_descriptor"):
+        return path, f"is not {descriptor}"
     if schema.get("airbyte_secret"):
-        return path, f"is not {schema.get('pattern_descriptor', 'a text of at least one character')}"
-    if fault.validator == "pattern":
-        return path, f"{fault.instance!r} is not {schema['pattern_descriptor']}"
-    if fault.validator == "type":
-        # Whatever stands here by mistake may be a secret.
-        return path, f"is not of type {fault.validator_value}"
-    return path, fault.message
+        return path, "is not a text of at least one character"
+    return path, _DEMANDS[str(fault.validator)](fault.validator_value)
+
+
+_DEMANDS: Mapping[str, Callable[[Any], str]] = {
+    "type": lambda kind: f"is not of type {kind if isinstance(kind, str) else ' or '.join(kind)}",
+    "enum": lambda choices: f"must be one of {', '.join(map(str, choices))}",
+    "const": lambda constant: f"must be {constant}",
+    "minimum": lambda least: f"must be at least {least}",
+    "maximum": lambda most: f"must be at most {most}",
+    "minLength": lambda least: f"must have at least {least} characters",
+    "minItems": lambda least: f"must have at least {least} entries",
+    "uniqueItems": lambda _: "names something twice",
+}
+"""What a rule of JSON Schema demands, in words; the rules are those of the form, and of the files beside it."""
 
 
 def _explain_choice(fault: ValidationError, path: str) -> tuple[str, str]:
@@ -191,7 +266,7 @@ def _explain_choice(fault: ValidationError, path: str) -> tuple[str, str]:
         ((name, constant),) = ((k, v["const"]) for k, v in variant["properties"].items() if "const" in v)
         constants.append((name, constant))
         if _mapping(fault.instance).get(name) == constant:
-            return _explain(next(inner for inner in fault.context or () if inner.schema_path[0] == number))
+            return explain(next(inner for inner in fault.context or () if inner.schema_path[0] == number))
     return f"{path}.{constants[0][0]}", f"must be one of {', '.join(constant for _, constant in constants)}"
 
 

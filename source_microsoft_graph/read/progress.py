@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 from airbyte_cdk.models import (
     AirbyteMessage,
@@ -19,6 +20,7 @@ from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_protocol_dataclasses.models.airbyte_protocol import AirbyteStreamStatusRateLimitedReason
 
+from source_microsoft_graph.read.handover import HandoverClosed
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync.context import Sync
 
@@ -50,7 +52,10 @@ class ProgressReporter:
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def __enter__(self) -> ProgressReporter:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._logger.warning(f"Nothing is said of progress, for this machine starts no further thread: {error}.")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,6 +68,11 @@ class ProgressReporter:
     def ended(self, stream: str) -> None:
         with self._lock:
             self._under_way.pop(stream, None)
+
+    def unfinished(self) -> list[GraphStream]:
+        """The streams that have not ended."""
+        with self._lock:
+            return list(self._under_way.values())
 
     def is_outdated(self, message: AirbyteMessage) -> bool:
         """Whether a message that this reporter emitted says of a stream that it runs, and the stream has ended since.
@@ -77,14 +87,15 @@ class ProgressReporter:
             return status.stream_descriptor.name not in self._under_way
 
     def _run(self) -> None:
-        while not self._over.wait(_LOOK_EVERY):
-            self.look()
+        with suppress(HandoverClosed):
+            while not self._over.wait(_LOOK_EVERY):
+                self.look()
 
     def look(self) -> None:
         """Say what there is to say by now."""
         with self._lock:
-            now, streams = self._clock.now(), list(self._under_way.values())
-            records = self._records.copy()
+            now, records = self._clock.now(), self._records.copy()
+        streams = self.unfinished()
         for stream in streams:
             waits = self._limiter.delay(stream.service)
             # Once for each wait, however often it is looked at.

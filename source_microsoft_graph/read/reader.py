@@ -1,17 +1,15 @@
-"""The CDK's concurrent reader, fitted to Graph: what runs on which thread, and how records reach the main thread.
+"""The CDK's concurrent reader, fitted to Graph: how records and states reach the thread that prints them.
 
-Partitions, statuses, states and the end of a sync stay the CDK's. Two things differ: records come as chunks of printed
-lines, and each service of Graph has threads of its own.
+Partitions and statuses stay the CDK's. Three things differ: records come as chunks of printed lines, each service of
+Graph has threads of its own, and a read can be told to end early.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from queue import Empty, Queue
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -27,7 +25,6 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
-from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
@@ -38,15 +35,16 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator impor
 from airbyte_cdk.utils.slice_hasher import SliceHasher
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
+from source_microsoft_graph.errors import OutOfResources
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.read.chunks import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
+from source_microsoft_graph.read.handover import Handover, LastItem, ReadStopped
 from source_microsoft_graph.read.progress import ProgressReporter
+from source_microsoft_graph.read.workers import Workers
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.records import to_line
 from source_microsoft_graph.sync.context import Sync
 from source_microsoft_graph.sync.cursors import SliceProgress, StreamCursor
-
-_DRAIN_SECONDS = 5
 
 _RECORDS_TO_STATE = 25
 """Bytes of records for each byte of a state that is emitted before the end of its stream."""
@@ -65,32 +63,57 @@ class ChunkReader(ConcurrentSource):
         logger: logging.Logger,
     ) -> None:
         """Each stream comes with its cursor if it is read incrementally."""
-        self._chunks: Queue[Any] = Queue(QUEUED_CHUNKS)
-        self.messages = OrderedMessages(self._chunks, InMemoryMessageRepository())
-        self._streams = streams
+        self._handover = Handover(QUEUED_CHUNKS)
+        self.messages = OrderedMessages(self._handover, InMemoryMessageRepository())
         self._reporter = ProgressReporter(streams, sync, self.messages, logger)
+        self._workers = Workers(
+            len(streams), dict.fromkeys(stream.service for stream in streams), sync.config.num_workers, logger
+        )
+        self._cursors = {
+            stream: _IncrementalCursor(stream, self.messages, self._reporter, stream_cursor)
+            if stream_cursor
+            else _FullRefreshCursor(stream, self.messages, self._reporter)
+            for stream, stream_cursor in streams.items()
+        }
         super().__init__(
-            _Pools(len(streams), sync.config.num_workers, logger),
+            self._workers,
             logger,
-            queue=self._chunks,
+            queue=self._handover,
             message_repository=self.messages,
             # Each stream finds its partitions on a thread of its own.
             initial_number_partitions_to_generate=len(streams),
         )
 
     def read_chunks(self) -> Iterator[AirbyteMessage | Chunk]:
+        """Raises `ReadStopped` after `stop`. Whatever ends the read, each stream that it began gets a last status."""
+        self._workers.start(self._worker_died)
         try:
             with self._reporter:
-                yield from self.read([self._concurrent(stream, cursor) for stream, cursor in self._streams.items()])
-        except (GeneratorExit, KeyboardInterrupt):
-            threading.Thread(target=self._drain, daemon=True).start()
+                yield from self.read([self._concurrent(stream, cursor) for stream, cursor in self._cursors.items()])
+        except Exception:
+            yield from self._end_unfinished_streams()
             raise
+        finally:
+            self._handover.close()
+            self._workers.close()
 
-    def _concurrent(self, stream: GraphStream, stream_cursor: StreamCursor | None) -> DefaultStream:
+    def stop(self) -> None:
+        """End the read, from any thread, without waiting for a worker. Records that were not printed are dropped."""
+        self._handover.close(LastItem(ReadStopped("The read was told to end.")))
+
+    def _worker_died(self, death: BaseException) -> None:
+        """Its streams would never end."""
+        self._handover.close(LastItem(RuntimeError(f"A thread of the read ended: {death!r}")))
+
+    def _end_unfinished_streams(self) -> Iterator[AirbyteMessage]:
+        """The last state of each stands for records that were printed."""
+        for stream in self._reporter.unfinished():
+            self._cursors[stream].emit_last_state()
+            yield from self.messages.consume_queue()
+            yield as_airbyte_message(StreamDescriptor(name=stream.name), AirbyteStreamStatus.INCOMPLETE)
+
+    def _concurrent(self, stream: GraphStream, cursor: _FullRefreshCursor) -> DefaultStream:
         """The stream as the CDK's concurrent reader takes it."""
-        cursor = _FullRefreshCursor(stream, self.messages, self._reporter)
-        if stream_cursor:
-            cursor = _IncrementalCursor(stream, self.messages, self._reporter, stream_cursor)
         return DefaultStream(
             partition_generator=_SlicePartitions(stream, cursor),
             name=stream.name,
@@ -105,22 +128,24 @@ class ChunkReader(ConcurrentSource):
     def _handle_item(
         self, queue_item: Any, concurrent_stream_processor: ConcurrentReadProcessor
     ) -> Iterable[AirbyteMessage]:
-        if not isinstance(queue_item, Chunk):
-            if not (isinstance(queue_item, AirbyteMessage) and self._reporter.is_outdated(queue_item)):
-                yield from super()._handle_item(queue_item, concurrent_stream_processor)
-            return
-        stream = concurrent_stream_processor._stream_name_to_instance[queue_item.stream]
-        if concurrent_stream_processor._record_counter[stream.name] == 0:
-            yield as_airbyte_message(stream.as_airbyte_stream(), AirbyteStreamStatus.RUNNING)
-        concurrent_stream_processor._record_counter[stream.name] += queue_item.records
-        self._reporter.records(stream.name, queue_item.records)
-        yield queue_item  # type: ignore[misc]
+        if isinstance(queue_item, LastItem):
+            raise queue_item.error
+        if isinstance(queue_item, _SliceRead):
+            queue_item.cursor.slice_read(queue_item.progress)
+            yield from self.messages.consume_queue()
+        elif isinstance(queue_item, Chunk):
+            yield from self._pass_on(queue_item, concurrent_stream_processor)
+        elif not (isinstance(queue_item, AirbyteMessage) and self._reporter.is_outdated(queue_item)):
+            yield from super()._handle_item(queue_item, concurrent_stream_processor)
 
-    def _drain(self) -> None:
-        """Free the workers that wait to hand over chunks; Python waits for their threads to end."""
-        with suppress(Empty):
-            while True:
-                self._chunks.get(timeout=_DRAIN_SECONDS)
+    def _pass_on(self, chunk: Chunk, processor: ConcurrentReadProcessor) -> Iterator[AirbyteMessage]:
+        stream = processor._stream_name_to_instance[chunk.stream]
+        if processor._record_counter[stream.name] == 0:
+            yield as_airbyte_message(stream.as_airbyte_stream(), AirbyteStreamStatus.RUNNING)
+        processor._record_counter[stream.name] += chunk.records
+        self._reporter.records(stream.name, chunk.records)
+        yield chunk  # type: ignore[misc]
+        stream.cursor.printed(chunk)  # type: ignore[attr-defined]
 
 
 class _FullRefreshCursor(FinalStateCursor):
@@ -136,8 +161,14 @@ class _FullRefreshCursor(FinalStateCursor):
         """Where an incremental read of a slice starts; None in a full refresh."""
         return None
 
+    def printed(self, chunk: Chunk) -> None:
+        """Records of the stream are out."""
+
     def slice_read(self, progress: SliceProgress) -> None:
-        """All that was read of a slice has been handed over."""
+        """All that was read of a slice is out."""
+
+    def emit_last_state(self) -> None:
+        """The stream ends without having been read to its end. A full refresh then has no state."""
 
     def ensure_at_least_one_state_emitted(self) -> None:
         self.end()
@@ -162,34 +193,32 @@ class _IncrementalCursor(_FullRefreshCursor):
         super().__init__(stream, messages, reporter)
         self._messages = messages
         self._stream_cursor = stream_cursor
-        self._lock = threading.Lock()
         self._unsaved = 0
         self._worth_saving = _RECORDS_TO_STATE
 
     def progress(self) -> SliceProgress:
         return SliceProgress(self._stream_cursor)
 
-    def observe(self, record: Any) -> None:
-        with self._lock:
-            self._unsaved += len(record.lines)
+    def printed(self, chunk: Chunk) -> None:
+        self._unsaved += len(chunk.lines)
 
     def slice_read(self, progress: SliceProgress) -> None:
         self._stream_cursor.move(progress.done)
-        # A state that was drawn up earlier must not come out later.
-        with self._lock:
-            if self._unsaved < self._worth_saving:
-                return
-            state = self._stream_cursor.state
-            self._worth_saving = _RECORDS_TO_STATE * (_AROUND_A_STATE + len(orjson.dumps(state)))
-            if self._unsaved >= self._worth_saving:
-                self._emit(state)
+        if self._unsaved < self._worth_saving:
+            return
+        state = self._stream_cursor.state
+        self._worth_saving = _RECORDS_TO_STATE * (_AROUND_A_STATE + len(orjson.dumps(state)))
+        if self._unsaved >= self._worth_saving:
+            self._emit(state)
+
+    def emit_last_state(self) -> None:
+        self._emit(self._stream_cursor.state)
 
     def ensure_at_least_one_state_emitted(self) -> None:
         self.end()
         if not self.failure:
             self._stream_cursor.close()
-        with self._lock:
-            self._emit(self._stream_cursor.state)
+        self.emit_last_state()
 
     def _emit(self, state: dict[str, Any]) -> None:
         self._unsaved = 0
@@ -199,6 +228,14 @@ class _IncrementalCursor(_FullRefreshCursor):
         self._messages.emit_message(
             AirbyteMessage(type=Type.STATE, state=AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _SliceRead:
+    """Comes after the chunks of a slice, so that the state moves once they are out."""
+
+    cursor: _FullRefreshCursor
+    progress: SliceProgress
 
 
 class _SlicePartition(Partition):
@@ -232,8 +269,8 @@ class _SlicePartition(Partition):
             failure = self._cursor.failure = error
         if lines:
             yield Chunk.of(self._stream.name, lines)
-        if progress:
-            self._cursor.slice_read(progress)
+        if progress and not isinstance(failure, OutOfResources):
+            yield _SliceRead(self._cursor, progress)
         if failure:
             raise failure
 
@@ -259,28 +296,6 @@ class _SlicePartitions(PartitionGenerator):
         except Exception as error:
             self._cursor.failure = error
             raise
-
-
-class _Pools(ThreadPoolManager):
-    """Threads for each service, so that a worker that waits for one service never keeps another service waiting, and a
-    thread for each stream to find its partitions. The client bounds the number of requests under way."""
-
-    def __init__(self, streams: int, workers: int, logger: logging.Logger) -> None:
-        super().__init__(ThreadPoolExecutor(streams, thread_name_prefix="finder"), logger)
-        self._pools = {
-            service: ThreadPoolExecutor(workers, thread_name_prefix=f"reader of {service.value.name}")
-            for service in Service
-        }
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> None:
-        subject = args[0]
-        pool = self._pools[subject.service] if isinstance(subject, _SlicePartition) else self._threadpool
-        self._futures.append(pool.submit(function, *args))
-
-    def _shutdown(self) -> None:
-        super()._shutdown()
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class OrderedMessages(ConcurrentMessageRepository):

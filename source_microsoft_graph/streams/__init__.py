@@ -6,6 +6,8 @@ from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSi
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
+    AppRoleAssignments,
+    Devices,
     DirectoryRoleMember,
     DirectoryRoles,
     DirectoryRoleTemplates,
@@ -42,4 +44,6 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DirectoryRoles,
     DirectoryRoleTemplates,
     DirectoryRoleMember,
+    Devices,
+    AppRoleAssignments,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.records import REMOVED, to_line
 from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.streams.waiting import WaitingLines
 from source_microsoft_graph.sync.context import Sync, as_text
 from source_microsoft_graph.sync.cursors import (
     DELETED_AT,
@@ -29,9 +29,6 @@ from source_microsoft_graph.sync.cursors import (
 
 _DELETIONS_ONLY = "deletions "
 """Stands before a token whose delta query tells which objects were deleted, and not all that changed in the others."""
-
-_MEMORY_BYTES = 4 * 1024 * 1024
-"""Bytes of records that wait in memory; the others wait in a temporary file."""
 
 
 class DeltaStream(GraphStream, ABC):
@@ -133,19 +130,16 @@ def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Itera
     the last time counts. The records wait in a file, for there may be millions."""
     last: dict[tuple[str, ...], int] = {}
     failure: GraphError | None = None
-    with SpooledTemporaryFile(_MEMORY_BYTES) as waiting:
+    with WaitingLines() as waiting:
         try:
             for record in records:
-                last[tuple(record[name] for name in key)] = waiting.tell()
-                waiting.write(to_line(record) + b"\n")
+                position = waiting.append(to_line(record) + b"\n")
+                last[tuple(record[name] for name in key)] = position
         except GraphError as error:
             failure = error
-        waiting.seek(0)
-        position = 0
-        for line in waiting:
+        for position, line in waiting:
             record = orjson.loads(line)
             if last[tuple(record[name] for name in key)] == position:
                 yield record
-            position += len(line)
     if failure:
         raise failure

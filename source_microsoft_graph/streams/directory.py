@@ -64,6 +64,25 @@ class Microsoft365Groups(Groups):
     query = {"$filter": "groupTypes/any(c:c eq 'Unified')"}
 
 
+class Devices(DeltaStream):
+    """One row per device that Entra knows: https://learn.microsoft.com/graph/api/device-list"""
+
+    path_template = "devices"
+    service = Service.DIRECTORY
+    permissions = ("Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    selects = True
+
+
+class AppRoleAssignments(ChildStream):
+    """One row per user, group or app and what it may do in an app: https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto"""
+
+    parent_class = ServicePrincipals
+    path_template = "servicePrincipals/{service_principal_id}/appRoleAssignedTo"
+    primary_key = ["id", "service_principal_id"]
+    service = Service.DIRECTORY
+    permissions = ServicePrincipals.permissions
+
+
 class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 

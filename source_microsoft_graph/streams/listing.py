@@ -196,4 +196,3 @@ class Listing:
         self.link = None
         self._followed.clear()
         self._position, self._skip = 0, skip
-        self._seen.start_again()

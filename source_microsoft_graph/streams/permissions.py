@@ -12,8 +12,8 @@ from source_microsoft_graph.streams.protocol import ListedStream
 
 
 def is_permitted(stream: ListedStream) -> bool:
-    """Whether the token carries a permission that suffices."""
-    return not stream.sync.auth.roles.isdisjoint(stream.permissions)
+    """Whether the token tells of a permission that suffices."""
+    return not (stream.sync.auth.roles or frozenset()).isdisjoint(stream.permissions)
 
 
 def lacking(stream: ListedStream, roles: frozenset[str]) -> dict[str, set[str]]:
@@ -28,8 +28,11 @@ def lacking(stream: ListedStream, roles: frozenset[str]) -> dict[str, set[str]]:
     return dict(sorted(found.items()))
 
 
-def left_out(stream: ListedStream, roles: frozenset[str]) -> dict[str, str]:
-    """The records that these permissions do not reach, each with a permission to grant."""
+def left_out(stream: ListedStream, roles: frozenset[str] | None) -> dict[str, str]:
+    """The records that these permissions do not reach, each with a permission to grant. Where the token does not tell
+    which they are (None), every record is requested of Graph."""
+    if roles is None:
+        return {}
     needed = stream.more_permissions.items()
     return {records: permissions[0] for records, permissions in needed if roles.isdisjoint(permissions)}
 

@@ -92,6 +92,12 @@ class StreamCursor(ABC):
     def _since(self) -> Any: ...
 
 
+def _check_time(position: str) -> None:
+    """Raises `ValueError` for what is no time since 1970: a look-back would lead before the first year there is."""
+    if datetime.fromisoformat(position).year < 1970:
+        raise ValueError
+
+
 class SingleCursor(StreamCursor):
     """One position for a whole stream. The position advances over contiguous ranges only; a range that finishes early
     is held until its predecessor is done."""
@@ -120,7 +126,7 @@ class SingleCursor(StreamCursor):
         if not isinstance(since, str):
             raise TypeError
         if self._of_time and since:
-            datetime.fromisoformat(since)
+            _check_time(since)
         self._position = since
 
     def _since(self) -> str:
@@ -156,7 +162,7 @@ class PerOwnerCursor(StreamCursor):
 
     def _restore(self, since: Any) -> None:
         for position in since:
-            datetime.fromisoformat(position)
+            _check_time(position)
         self._positions = {
             owners[start : start + _DIGEST_LENGTH]: position
             for position, owners in since.items()

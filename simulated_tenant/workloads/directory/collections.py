@@ -24,10 +24,11 @@ from simulated_tenant.collection import (
     words,
 )
 from simulated_tenant.entities import Entities
+from simulated_tenant.generated import Generated
 from simulated_tenant.limits import DIRECTORY_UNITS, RequestLimit
 from simulated_tenant.mutations import Mutations
 from simulated_tenant.problems import Problem, problem
-from simulated_tenant.shapes import Entity
+from simulated_tenant.shapes import Entity, Guids
 from simulated_tenant.workloads.directory.changes import DirectoryChanges
 from simulated_tenant.workloads.directory.contents import (
     APPLICATION_READ,
@@ -203,6 +204,14 @@ GROUPS = directory_objects(
     },
     tracking=_tracked("group", GROUP_READ),
 )  # fmt: skip
+APP_ROLES = Generated(
+    "appRoleAssignment",
+    count=lambda state, owner: owner[0] % 4,
+    own=lambda state, owner, number: {
+        "principalType": "User", "principalId": Guids(state.seed, "user")[number],
+        "resourceId": Guids(state.seed, "servicePrincipal")[owner[0]],
+    },
+)  # fmt: skip
 PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -223,6 +232,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/applications", "applications", "application", APPLICATION_READ, entities=_certified("application"),
         filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
         tracking=_tracked("application", APPLICATION_READ), limits=PER_KEYS, units=2,
+    ),
+    PAGED(
+        "/servicePrincipals/{servicePrincipal}/appRoleAssignedTo", permissions=APPLICATION_READ,
+        type="appRoleAssignment", stream="app_role_assignments", entities=APP_ROLES.entities, orders={},
+    ),
+    directory_objects(
+        "/devices", "devices", "device", VISIBLE_BY["device"], tracking=_tracked("device", VISIBLE_BY["device"]),
     ),
     directory_objects(
         "/servicePrincipals", "service_principals", "servicePrincipal", APPLICATION_READ,
