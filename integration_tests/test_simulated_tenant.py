@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from integration_tests.reader import ROOT, TEAMS, Reader, assert_reads_what_is_expected, refusal, user
-from simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, graph_types, serve
+from simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, additions, graph_types, serve
 from simulated_tenant.catalogue import CATALOGUE, STREAM_TYPES
 from simulated_tenant.problems import KNOWN
 from simulated_tenant.workloads.directory.collections import DIRECTORY
@@ -76,7 +76,27 @@ def test_filled(stream: str) -> None:
     entities = [entity for _, entity in Tenant().expected(stream)]
     filled = {name for entity in entities for name, value in entity.items() if value is not None}
     gone = {"deletedDateTime"} if CATALOGUE.streams[stream][0].workload is DIRECTORY else set()
-    assert set(graph_types.properties(kind)) - refused - gone - set(NEVER.get(stream, "").split()) <= filled
+    known = {*graph_types.properties(kind), *additions.undeclared(kind, kind)}
+    assert known - refused - gone - set(NEVER.get(stream, "").split()) <= filled
+
+
+def test_every_kind_of_system_message() -> None:
+    """The details of a system message are of the type that it names, with what Graph sends and no type declares."""
+    details = [entity["eventDetail"] for _, entity in Tenant().expected("chat_messages") if entity["eventDetail"]]
+    kinds = {graph_types.short_name(detail["@odata.type"]): detail for detail in details}
+    assert kinds.keys() == set(graph_types.derived("eventMessageDetail"))
+    assert all(set(detail) - {"@odata.type"} == set(graph_types.properties(kind)) for kind, detail in kinds.items())
+    initiators = (detail["initiator"]["user"] for kind, detail in kinds.items() if detail.get("initiator"))
+    assert any("tenantId" in user for user in initiators)
+
+
+def test_agents() -> None:
+    """Some users, applications and service principals are agents and say so."""
+    for stream, kind in {"users": "agentUser", "service_principals": "agentIdentity"}.items():
+        marked = [entity for _, entity in Tenant().expected(stream) if entity.get("@odata.type", "").endswith(kind)]
+        assert marked
+        listed = set(graph_types.properties(kind)) - set(additions.NOT_LISTED.get("user", ()))
+        assert all(listed <= set(entity) for entity in marked)
 
 
 def test_seed() -> None:
@@ -231,7 +251,7 @@ def test_hidden_members(reader: Reader) -> None:
     reader = Reader(reader.tenant, *(reader.tenant.grants - {*VISIBLE_BY["device"]}))
     reader.tenant.traits.members_include_apps = True
     members = {member["@odata.type"]: member for member in reader.items(f"/groups/{group}/members")}
-    kinds = ("user", "group", "device", "servicePrincipal", "orgContact")
+    kinds = ("user", "agentUser", "group", "device", "servicePrincipal", "orgContact")
     assert members.keys() == {f"#microsoft.graph.{kind}" for kind in kinds}
     shown = {name for name, value in members["#microsoft.graph.device"].items() if value is not None}
     assert shown == {"@odata.type", "id"}
