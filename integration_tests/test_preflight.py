@@ -128,9 +128,8 @@ def test_nothing_granted_is_told(stream: GraphStream) -> None:
             dict.fromkeys(("role_eligibility_schedules", "role_assignment_schedules"), "licence missing"),
         ),
         (Traits(sharepoint_licence=False), dict.fromkeys(("drives", "drive_items"), "licence missing")),
-        (Traits(group_read_lists_team_members=False), {"team_member": "permission missing"}),
     ],
-    ids=["no premium", "no governance", "no SharePoint", "Teams wants its own permission"],
+    ids=["no premium", "no governance", "no SharePoint"],
 )
 def test_what_roles_cannot_tell_is_found_out(traits: Traits, lacking: Mapping[str, str]) -> None:
     """A licence, and a permission that Graph says is enough but is not, show before the sync as they do in it."""

@@ -45,7 +45,6 @@ class AdministrativeUnits(DeltaStream):
     path_template = "directory/administrativeUnits"
     service = Service.DIRECTORY
     permissions = ("AdministrativeUnit.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
-    selects = True
 
     # In China Graph has no delta query of administrative units: https://github.com/microsoftgraph/msgraph-metadata
     @property
