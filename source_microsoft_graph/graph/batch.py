@@ -23,6 +23,9 @@ MAX_BATCH = 20
 _REFUSALS_OF_BATCHES = 3
 """Batches refused as a whole, one after another, from which on smaller ones are sent."""
 
+_COMFORTABLE_BYTES = 4 * 1024 * 1024
+"""Bytes of a page from which on fewer objects are requested in a page."""
+
 _HEAVY_BYTES = 4 * 1024 * 1024
 """Bytes of a batch's response from which on fewer pages are requested in one batch."""
 
@@ -46,6 +49,10 @@ class BatchSize:
             self.current = max(1, min(self.current, pages // 2))
         elif pages == self.current > 1 and 2 * size < _HEAVY_BYTES:
             self.current = min(2 * pages, self.bound)
+
+    def page_size(self, most: int | None) -> int | None:
+        """How many objects to request in a page, where Graph takes `most`: no more than are comfortable to hold."""
+        return most and min(most, self.sizes.objects_in(_COMFORTABLE_BYTES))
 
     def too_large(self, pages: int, size: int) -> None:
         """A response for so many pages was not read to its end, after so many bytes."""

@@ -16,13 +16,16 @@ from source_microsoft_graph.streams.records import camel_case
 _RISKY = ("licensed", "optional")
 """The marks of columns in a schema that are no longer requested when Graph refuses, the likeliest cause first."""
 
+NEVER = "never"
+"""The mark of columns that are requested in no list: Graph returns them unasked or not at all."""
 
-def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
+
+def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], top: int | None) -> str:
     """The URL of a listing's first page; a page link has all of this in Graph's own form. `changes` are the options
-    that request what is new, `with_top` says that the page size stands in the URL."""
+    that request what is new, `top` is the page size, if it stands in the URL."""
     options = {**listing.options, **changes}
-    if with_top and listing.page_size is not None:
-        options["$top"] = str(listing.page_size)
+    if top is not None:
+        options["$top"] = str(top)
     if listing.select:
         options["$select"] = ",".join(listing.select)
     return f"{url_base}{listing.path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")
@@ -46,12 +49,12 @@ def with_page_size(headers: Mapping[str, str], page_size: int | None) -> Mapping
 
 
 def select_ladder(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """The sets of properties to request, most first: the whole schema, the schema without what takes a licence, the
-    part of it that every tenant serves, and Graph's default.
+    """The sets of properties to request, most first: all that a list may be asked for, the same without what takes a
+    licence, the part of it that every tenant serves, and Graph's default.
 
     One property that Graph does not list fails the whole request, and which those are depends on the tenant.
     """
-    names = list(columns)
+    names = [name for name, column in columns.items() if column.get("select") != NEVER]
     ladder = [tuple(map(camel_case, names))]
     for mark in _RISKY:
         names = [name for name in names if columns[name].get("select") != mark]
