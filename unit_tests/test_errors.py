@@ -430,7 +430,7 @@ def test_foreign_words_are_told() -> None:
     ("status", "action"),
     [(429, Action.WAIT), (404, Action.SKIP), (403, Action.DENY), (500, Action.SHRINK), (418, Action.FAIL)],
 )
-def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, action: Action) -> None:
+def test_an_error_in_any_shape_is_classified_by_its_status(body: Any, status: int, action: Action) -> None:
     """Services of Graph answer in shapes of their own; none of them breaks the judging or the telling."""
     response = answered(status, body)
 
