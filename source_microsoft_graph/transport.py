@@ -41,6 +41,10 @@ class ResponseOutOfBounds(requests.RequestException):
     """A response takes longer, or is longer, than its bounds say."""
 
 
+class ResponseTooLong(ResponseOutOfBounds):
+    """A body is longer than its reader takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`seconds` count from the sending of the request to the last byte of its response, by the clock of this machine.
@@ -117,7 +121,7 @@ def _unpacked(
     for piece in _inflated(response, pieces, most, size) if encoding in _PACKED else pieces:
         left -= len(piece)
         if left < 0:
-            raise ResponseOutOfBounds(f"The response is longer than {most} bytes", response=response)
+            raise ResponseTooLong(f"The response is longer than {most} bytes", response=response)
         if piece:
             yield piece
 

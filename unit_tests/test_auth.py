@@ -43,7 +43,7 @@ def _no_secrets() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _one_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """The sign-in library keeps tokens by the wall clock, which here is the same as the pacer's."""
+    """The sign-in library keeps tokens by the wall clock, which here is the same as the sync's."""
     for module in ("msal.application", "msal.token_cache", "msal.individual_cache"):
         monkeypatch.setattr(f"{module}.time", SimpleNamespace(time=lambda: clock.time))
 

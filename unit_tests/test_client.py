@@ -119,7 +119,7 @@ def test_a_page_is_handed_back(graph: FakeGraph, client: GraphClient, clock: Clo
 def test_what_asking_again_would_not_change_is_handed_back(
     graph: FakeGraph, client: GraphClient, clock: Clock, answer: Answer, action: Action
 ) -> None:
-    """A refusal is for the stream to judge, and is not asked for twice."""
+    """What a refusal means is for the stream to say, and the page is not requested twice."""
     graph.answers("users", answer)
 
     assert get(client, USERS) == (answer["json"], action)

@@ -34,7 +34,7 @@ from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.redaction import remember
 from source_microsoft_graph.retries import retry_after
-from source_microsoft_graph.transport import ResponseOutOfBounds
+from source_microsoft_graph.transport import ResponseOutOfBounds, ResponseTooLong
 
 NOT_TOP = "The query specified in the URI is not valid. Query option 'Top' is not allowed. To allow it, set it."
 NO_MAILBOX = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
@@ -207,7 +207,7 @@ def test_case_does_not_matter(status: int, code: str, message: str, inner: str, 
 def test_every_row_of_the_catalogue_is_reached() -> None:
     """No row is shadowed by one before it, and none lacks an answer above; a broken connection answers 0."""
     reached = [classify(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
-    broken = (requests.ReadTimeout, ReadTimeoutError, ResponseOutOfBounds, requests.ConnectionError)
+    broken = (requests.ReadTimeout, ReadTimeoutError, ResponseOutOfBounds, ResponseTooLong, requests.ConnectionError)
     reached += [classify(GraphResponse.none(a_request(), no_answer(kind))) for kind in broken]
 
     assert [known for known in CATALOGUE if known not in reached] == []
@@ -430,7 +430,7 @@ def test_foreign_words_are_told() -> None:
     ("status", "action"),
     [(429, Action.WAIT), (404, Action.SKIP), (403, Action.DENY), (500, Action.SHRINK), (418, Action.FAIL)],
 )
-def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, action: Action) -> None:
+def test_an_error_in_any_shape_is_classified_by_its_status(body: Any, status: int, action: Action) -> None:
     """Services of Graph answer in shapes of their own; none of them breaks the judging or the telling."""
     response = answered(status, body)
 

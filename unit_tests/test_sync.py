@@ -202,7 +202,7 @@ def test_first_sight_is_once_for_all_threads(sync: Sync, crowd: Crowd) -> None:
     assert [sum(sights) for sights in zip(*seen, strict=True)] == [1] * 100
 
 
-def test_sightings_reach_who_came_early_and_who_comes_late(crowd: Crowd) -> None:
+def test_seen_ids_reach_who_came_early_and_who_comes_late(crowd: Crowd) -> None:
     """Eight threads that wait from the start and one that comes afterwards get the same ids, in the order found."""
     seen_ids = SeenIds()
     with ThreadPoolExecutor(1) as pool:
@@ -230,7 +230,7 @@ def test_a_search_that_failed_gives_what_it_found_and_the_failure() -> None:
             next(found)
 
 
-def test_the_end_wakes_who_waits_for_sightings(sync: Sync, graph: FakeGraph) -> None:
+def test_the_end_wakes_who_waits_for_ids(sync: Sync, graph: FakeGraph) -> None:
     """A sync that was ended lets nobody wait for ids that will never come."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(list, sync.seen_ids("chats"))

@@ -92,7 +92,7 @@ class Preflight:
             stream = next(stream for stream, request in probes if request is page_response.request)
             if page_response.rule.action is Action.READ:
                 self._note_first(stream, page_response)
-            self._verdicts[type(stream)] = self._judged(stream, page_response)
+            self._verdicts[type(stream)] = self._verdict_on(stream, page_response)
 
     def _note_first(self, stream: GraphStream, page_response: PageResponse) -> None:
         """Keep the key of the first object there is, for the probes of child streams."""
@@ -100,7 +100,7 @@ class Preflight:
         for entity in page_response.response.body["value"][:1]:
             self._first[type(stream)] = (*(parents[column] for column in stream.parent_columns), entity["id"])
 
-    def _judged(self, stream: GraphStream, page_response: PageResponse) -> Verdict:
+    def _verdict_on(self, stream: GraphStream, page_response: PageResponse) -> Verdict:
         """What reading would make of this response."""
         rule, action, response = page_response.rule, page_response.rule.action, page_response.response
         of_one_owner = bool(page_response.request.listing.parents)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from source_microsoft_graph.graph.lenient import BrokenJson, load
+from source_microsoft_graph.graph.memory import ResponseSizes
 from source_microsoft_graph.graph.response import GraphResponse
 
 MAX_BATCH = 20
@@ -21,6 +22,9 @@ MAX_BATCH = 20
 
 _REFUSALS_OF_BATCHES = 3
 """Batches refused as a whole, one after another, from which on smaller ones are sent."""
+
+_COMFORTABLE_BYTES = 4 * 1024 * 1024
+"""Bytes of a page from which on fewer objects are requested in a page."""
 
 _HEAVY_BYTES = 4 * 1024 * 1024
 """Bytes of a batch's response from which on fewer pages are requested in one batch."""
@@ -34,15 +38,26 @@ class BatchSize:
     current: int
     bound: int = MAX_BATCH
     refusals: int = 0
+    sizes: ResponseSizes = field(default_factory=ResponseSizes)
 
     def learn(self, pages: int, size: int) -> None:
         """From a response of so many pages and bytes."""
+        self.sizes.learn_page(size / pages)
         if pages > 1:
             self.refusals = 0
         if size > _HEAVY_BYTES:
             self.current = max(1, min(self.current, pages // 2))
         elif pages == self.current > 1 and 2 * size < _HEAVY_BYTES:
             self.current = min(2 * pages, self.bound)
+
+    def page_size(self, most: int | None) -> int | None:
+        """How many objects to request in a page, where Graph takes `most`: no more than are comfortable to hold."""
+        return most and min(most, self.sizes.objects_in(_COMFORTABLE_BYTES))
+
+    def too_large(self, pages: int, size: int) -> None:
+        """A response for so many pages was not read to its end, after so many bytes."""
+        self.sizes.learn_page(2 * size / pages)
+        self.current = max(1, min(self.current, pages // 2))
 
     def refused(self, pages: int) -> None:
         """Graph refused a batch of so many as a whole. One bad request in it is found by halves; where the halves are

@@ -46,7 +46,7 @@ class ErrorRule:
     It matches on the status, on any of Graph's nested error codes and on a part of any of its messages, each only if
     given and regardless of case. `action` is what happens next. `precise` rules name the cause; a response that
     matches another rule may just as well mean that Graph refuses a property in `$select`. `absent` says that the object
-    is not there: nothing of it is missing from the table.
+    is not there: nothing of it is missing from the table. `again` says that the same request may get another response.
     """
 
     status: int | None
@@ -56,6 +56,7 @@ class ErrorRule:
     text: str = ""
     precise: bool = True
     absent: bool = False
+    again: bool = True
 
     def matches(self, status: int, codes: list[str], message: str) -> bool:
         return (
@@ -153,6 +154,7 @@ _NO_ANSWER = Help(
     "Let the network, the proxy and the firewall reach the cloud's login and Graph hosts.",
     f"{LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
 )
+_TOO_LONG = Help("The page has more bytes than a page may have.", "If it is one item, look at its size.")
 _TOO_SLOW = Help("Graph could not serve the page.", "If it happens often, choose a smaller page size.")
 _FILTER = Help(
     "Graph does not take the $filter.",
@@ -289,6 +291,7 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeout"),
     ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeoutError"),
     ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ResponseOutOfBounds"),
+    ErrorRule(0, Action.SHRINK, _TOO_LONG, code="ResponseTooLong", again=False),
     ErrorRule(0, Action.RETRY, _NO_ANSWER),
 )
 

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -24,6 +24,7 @@ from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
 from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize, batch_body, sub_responses
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule, classify
+from source_microsoft_graph.graph.memory import Admission, ByteBudget, OverBudget, budget_bytes
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
@@ -36,7 +37,7 @@ from source_microsoft_graph.retries import (
     retry_after,
     throttled_wait,
 )
-from source_microsoft_graph.transport import BoundedAdapter, Bounds, body
+from source_microsoft_graph.transport import BoundedAdapter, Bounds, chunks
 from source_microsoft_graph.version import VERSION
 
 _logger = logging.getLogger("airbyte")
@@ -47,8 +48,14 @@ TIMEOUT = (10, 120)
 _IN_ALL = 600
 """Seconds from sending a request to the last byte of its response, before it counts as failed."""
 
-_LARGEST = 256 * 1024 * 1024
-"""Bytes of a response, received or unpacked, before it counts as failed."""
+_LARGEST = 100 * 1024 * 1024
+"""Bytes of a response, received or unpacked, before it counts as failed: a page of one object, or of all there are."""
+
+_LARGEST_SHRINKABLE = 32 * 1024 * 1024
+"""Bytes of a page before it is requested again with fewer objects."""
+
+_PIECE = 1024 * 1024
+"""Bytes of a body that are read at a time."""
 
 _API_VERSION = "/v1.0"
 
@@ -112,8 +119,15 @@ class GraphClient:
     """Sends requests to one Graph host, `concurrency` at a time. Shared by all workers; safe between threads."""
 
     def __init__(
-        self, graph_host: str, auth: GraphAuth, limiter: RateLimiter, clock: SyncClock, concurrency: int
+        self,
+        graph_host: str,
+        auth: GraphAuth,
+        limiter: RateLimiter,
+        clock: SyncClock,
+        concurrency: int,
+        budget: ByteBudget | None = None,
     ) -> None:
+        """`budget` bounds the bytes of all responses under way; by default it follows the container's limit."""
         self._host = graph_host
         self._batch_url = f"https://{graph_host}{_API_VERSION}/$batch"
         self._auth = auth
@@ -121,6 +135,7 @@ class GraphClient:
         self._clock = clock
         self._timeout = (TIMEOUT[0], min(TIMEOUT[1], clock.patience.silence))
         self._slots = threading.BoundedSemaphore(concurrency)
+        self._budget = budget or ByteBudget(budget_bytes())
         self._last_response_at = float("-inf")
         self.date: datetime | None = None
         """Graph's time at its first response."""
@@ -159,8 +174,8 @@ class GraphClient:
         """Take requests off the queue, send up to `batch_size` in one batch, and yield each final response.
 
         The caller may put the next requests on the queue meanwhile. A request that was throttled or failed waits by
-        itself. A request holds its slot until its response was dealt with, for the response is held in memory; with
-        `is_lazy` only until the response is there, because the caller may take any time. Raises `ConnectionFailed`
+        itself. A request holds its slot and its part of the memory until its response was dealt with; with `is_lazy`
+        only until the response is there, because the caller may take any time. Raises `ConnectionFailed`
         where no request can succeed any more, and `ProtocolBroken` for a URL of another host.
         """
         waiting: list[PendingRequest] = []
@@ -171,8 +186,15 @@ class GraphClient:
             with ExitStack() as slot:
                 self._limiter.wait(batch[0].request.service, len(batch), self._slots)
                 slot.push(self._slots)
+                admission = slot.enter_context(self._admission(len(batch), batch_size))
                 self.raise_if_failed()
-                sent, size, received = self._send(batch)
+                try:
+                    sent, size, received = self._send(batch, admission)
+                except OverBudget as over:
+                    batch_size.too_large(len(batch), over.size)
+                    self._halve(batch)
+                    waiting += batch
+                    continue
                 if is_lazy:
                     slot.close()
                 if not received:
@@ -189,6 +211,9 @@ class GraphClient:
                     else:
                         waiting.append(pending)
                     page_response = None
+
+    def _admission(self, pages: int, batch_size: BatchSize) -> AbstractContextManager[Admission]:
+        return self._budget.admission(batch_size.sizes.expected(pages), lambda: self._clock.is_stopped)
 
     def _next_batch(
         self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int, *, new_first: bool
@@ -212,16 +237,21 @@ class GraphClient:
                 return batch
             self._clock.sleep(min(pending.ready_at for pending in waiting) - now)
 
-    def _send(self, batch: Sequence[PendingRequest]) -> tuple[requests.PreparedRequest, int, deque[GraphResponse]]:
+    def _send(
+        self, batch: Sequence[PendingRequest], admission: Admission
+    ) -> tuple[requests.PreparedRequest, int, deque[GraphResponse]]:
         """What was sent, the bytes of its response, and the response to each request; none where Graph refuses so many
-        in one batch."""
+        in one batch. Raises `OverBudget` for a response that has to be requested again, by itself or in halves."""
         urls = [pending.request.url for pending in batch]
         headers = [_headers_of(pending.request) for pending in batch]
         if len(urls) == 1:
-            sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]))
+            most = _LARGEST_SHRINKABLE if batch[0].request.shrinkable else _LARGEST
+            sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]), admission, most)
             return sent, len(response.content), deque([response])
         envelope = batch_body([_relative(url) for url in urls], headers)
-        sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
+        sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope), admission, _LARGEST)
+        if not response.status_code and not classify(response).again:
+            raise OverBudget(_LARGEST)
         received = sub_responses(response, urls)
         is_refused = 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST
         if received is None or is_refused:
@@ -238,8 +268,10 @@ class GraphClient:
         for pending in batch:
             pending.max_batch = max(1, len(batch) // 2)
 
-    def _exchange(self, request: requests.Request) -> tuple[requests.PreparedRequest, GraphResponse]:
-        """Send, and read the body in one piece: requests would read it in small ones and join them."""
+    def _exchange(
+        self, request: requests.Request, admission: Admission, most: int
+    ) -> tuple[requests.PreparedRequest, GraphResponse]:
+        """Send, and read a body of up to `most` bytes while there is room for it."""
         try:
             prepared = self._session.prepare_request(request)
         except ConnectionFailed as failure:
@@ -247,13 +279,27 @@ class GraphClient:
         try:
             # A redirect could lead the token off the Graph host; no listing needs one.
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **self._settings)
-            content = body(response, _LARGEST)
+            content = self._body(response, admission, most)
         except requests.RequestException as error:
             return prepared, GraphResponse.none(prepared, error)
         self._last_response_at = self._clock.now()
         if not self.date and (date := _date(response)):
             self.date, self.clock_difference = date, date - datetime.now(UTC)
         return prepared, GraphResponse.of(response, content)
+
+    def _body(self, response: requests.Response, admission: Admission, most: int) -> bytes:
+        """The body, unpacked. What was read of it is let go of where there is no room for the rest."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            for piece in chunks(response, most, _PIECE):
+                size += len(piece)
+                self._budget.grow(admission, size)
+                pieces.append(piece)
+        except OverBudget:
+            response.close()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _resolve_attempt(
         self, pending: PendingRequest, sent: requests.PreparedRequest, response: GraphResponse
@@ -278,7 +324,7 @@ class GraphClient:
                 may_shrink = request.shrinkable and action is Action.SHRINK
                 wait = backoff(pending.failures)
                 may_repeat = pending.failures < (_ATTEMPTS_BEFORE_SHRINKING if may_shrink else ATTEMPTS)
-                if may_repeat and self._clock.patience.allows(wait, now - pending.started):
+                if rule.again and may_repeat and self._clock.patience.allows(wait, now - pending.started):
                     pending.ready_at = now + wait
                     return None
                 if not may_shrink:
@@ -365,7 +411,9 @@ class GraphClient:
     def _tried(self, url: str) -> tuple[requests.PreparedRequest, GraphResponse]:
         """What Graph answers, once it does; raises where it does not. It takes no slot, for the caller may hold one."""
         for attempt in range(1, ATTEMPTS + 1):
-            sent, response = self._exchange(requests.Request("GET", url, _COMMON_HEADERS))
+            with self._budget.admission(_PIECE, lambda: self._clock.is_stopped) as admission:
+                request = requests.Request("GET", url, _COMMON_HEADERS)
+                sent, response = self._exchange(request, admission, _LARGEST)
             if 0 < response.status_code < 500 and (response.is_graphs or response.status_code == 429):
                 return sent, response
             self._clock.sleep(backoff(attempt))

@@ -56,6 +56,7 @@ class GraphResponse(requests.Response):
         self.status_code = status
         self.headers = CaseInsensitiveDict(headers)
         self.url, self.reason = url, reason
+        self.size = len(content)
         self._bytes = content
 
     @classmethod
@@ -99,9 +100,12 @@ class GraphResponse(requests.Response):
                 value, repairs = parse(bytes(self._bytes))
             except BrokenJson as broken:
                 return {}, repairs, str(broken)
-        if isinstance(value, dict):
-            return value, repairs, ""
-        return {}, repairs, "the JSON is no object"
+        if not isinstance(value, dict):
+            return {}, repairs, "the JSON is no object"
+        if self.status_code == 200:
+            # A page is read once, as objects; its bytes would stay beside them.
+            self._bytes = b""
+        return value, repairs, ""
 
     @property
     def is_graphs(self) -> bool:
@@ -112,10 +116,10 @@ class GraphResponse(requests.Response):
         """
         if self.status_code == 401 and "bearer" in self.headers.get("WWW-Authenticate", "").lower():
             return True
-        if len(self._bytes) <= _WORDS and bytes(self._bytes).strip() in _NOTHING:
-            return "request-id" in self.headers
         if 200 <= self.status_code < 300 and "value" in self.body:
             return True
+        if len(self._bytes) <= _WORDS and bytes(self._bytes).strip() in _NOTHING:
+            return "request-id" in self.headers
         error = self.error
         return isinstance(error, dict) and bool(error) and not any(map(_is_html, self._messages))
 

@@ -300,9 +300,11 @@ class GraphStream(HttpStream, ABC):
         """For the listing's next page; a page link carries the options of the first page in Graph's own form."""
         changes = page_requests.changes_since(listing.since, self.changed_since)
         with_top, headers, not_before = not self.sized_by_preference, self.headers, 0.0
-        url = listing.link or page_requests.first_page_url(listing, self.url_base, changes, with_top=with_top)
+        page_size = self.sync.batch_size(self.identity, self.batch_size).page_size(listing.page_size)
+        top = page_size if with_top else None
+        url = listing.link or page_requests.first_page_url(listing, self.url_base, changes, top)
         if self.sized_by_preference:
-            headers = page_requests.with_page_size(headers, listing.page_size)
+            headers = page_requests.with_page_size(headers, page_size)
         if listing.link and self.service.value.min_interval:
             not_before = self.sync.clock.now() + self.service.value.min_interval
         return PageRequest(url, self.service, listing.may_shrink, listing, not_before, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.records import REMOVED, to_line
+from source_microsoft_graph.streams.seen_records import SeenRecords
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.waiting import WaitingLines
 from source_microsoft_graph.sync.context import Sync, as_text
@@ -127,9 +129,9 @@ def tombstone(record: Mapping[str, Any], key: Sequence[str], sync: Sync) -> dict
 
 def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Each object once, in its last version, after all were read: a delta query may name an object several times, and
-    the last time counts. The records wait in a file, for there may be millions; one that cannot be written waits in
-    memory, for whoever prints it to refuse it."""
-    last: dict[tuple[str, ...], int] = {}
+    the last time counts. The records wait in a file, for there may be millions; of each, eight to twenty bytes are kept
+    in memory. One that cannot be written waits in memory, for whoever prints it to refuse it."""
+    marks = array("q")
     unwritten: list[dict[str, Any]] = []
     failure: GraphError | None = None
     with WaitingLines() as waiting:
@@ -140,13 +142,23 @@ def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Itera
                 except ProtocolBroken:
                     unwritten.append(record)
                     continue
-                last[tuple(record[name] for name in key)] = waiting.append(line + b"\n")
+                waiting.append(line + b"\n")
+                marks.append(hash(tuple(record[name] for name in key)))
         except GraphError as error:
             failure = error
-        for position, line in waiting:
-            record = orjson.loads(line)
-            if last[tuple(record[name] for name in key)] == position:
-                yield record
+        is_last = _last_times(marks)
+        for number, line in enumerate(waiting):
+            if is_last[number]:
+                yield orjson.loads(line)
     yield from unwritten
     if failure:
         raise failure
+
+
+def _last_times(marks: array[int]) -> bytearray:
+    """Of each mark, 1 where it stands for the last time. The marks are used up."""
+    is_last = bytearray(len(marks))
+    seen = SeenRecords()
+    for number in range(len(marks) - 1, -1, -1):
+        is_last[number] = seen.add_mark(marks.pop())
+    return is_last

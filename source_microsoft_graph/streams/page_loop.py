@@ -94,7 +94,9 @@ class PageLoop:
                 yield record
 
     def _note(self, listing: Listing, response: GraphResponse) -> None:
-        """Say what was repaired in a page, and what had to be stepped over to get it."""
+        """Say what was repaired in a page and what was stepped over before it, and learn how large its objects are."""
+        batch_size = self._sync.batch_size(self._stream.identity, self._stream.batch_size)
+        batch_size.sizes.learn_objects(len(response.body["value"]), response.size)
         for repair in response.repairs:
             self._sync.repairs.add(self._stream.name, described(self._stream, listing), repair)
         for position in listing.served(len(response.body["value"])):

@@ -20,12 +20,12 @@ NEVER = "never"
 """The mark of columns that are requested in no list: Graph returns them unasked or not at all."""
 
 
-def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
+def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], top: int | None) -> str:
     """The URL of a listing's first page; a page link has all of this in Graph's own form. `changes` are the options
-    that request what is new, `with_top` says that the page size stands in the URL."""
+    that request what is new, `top` is the page size, if it stands in the URL."""
     options = {**listing.options, **changes}
-    if with_top and listing.page_size is not None:
-        options["$top"] = str(listing.page_size)
+    if top is not None:
+        options["$top"] = str(top)
     if listing.select:
         options["$select"] = ",".join(listing.select)
     return f"{url_base}{listing.path}?{urlencode(options, quote_via=quote, safe='$,/:()')}".removesuffix("?")

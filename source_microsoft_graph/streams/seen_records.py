@@ -30,7 +30,10 @@ class SeenRecords:
 
     def add(self, identifier: str) -> bool:
         """Whether the object is new."""
-        mark = hash(identifier)
+        return self.add_mark(hash(identifier))
+
+    def add_mark(self, mark: int) -> bool:
+        """As `add`, for an object by its hash of 64 bits."""
         is_new = self._put(mark) if self._arrays else mark not in self._few
         if is_new:
             self._count += 1

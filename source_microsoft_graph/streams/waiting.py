@@ -30,16 +30,12 @@ class WaitingLines:
         with suppress(OSError):
             self._file.close()
 
-    def append(self, line: bytes) -> int:
-        """Takes a line with its end. Gives its position: the number of bytes before it."""
+    def append(self, line: bytes) -> None:
+        """Takes a line with its end."""
         with _room():
-            position = self._file.tell()
             self._file.write(line)
-            return position
 
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Each line after its position."""
-        position = 0
+    def __iter__(self) -> Iterator[bytes]:
         with _room():
             self._file.seek(0)
         while True:
@@ -47,8 +43,7 @@ class WaitingLines:
                 line = self._file.readline()
             if not line:
                 return
-            yield position, line
-            position += len(line)
+            yield line
 
 
 @contextmanager
