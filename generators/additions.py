@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulated_tenant.graph_types import PropertyType
+from source_microsoft_graph.streams.intune import DEFAULTS
+from source_microsoft_graph.streams.records import camel_case
 
 _SHAREPOINT = "kept in SharePoint: in a list's $select it fails the whole request"
 _ONE_GROUP_ONLY = "answered only for a single group: in a list's $select it fails the whole request"
@@ -45,6 +47,9 @@ NOT_LISTED: Mapping[str, Mapping[str, str]] = {
         "unseenMessagesCount": _ONE_GROUP_ONLY,
         "welcomeMessageEnabled": "an Outlook setting like autoSubscribeNewMembers, undocumented for lists",
     },
+    "managedDevice": dict.fromkeys(
+        map(camel_case, DEFAULTS), "a list fills it with a default: only a request for a single device has its value"
+    ),
     "message": {"internetMessageHeaders": _ON_SELECT, "uniqueBody": _ON_SELECT},
     "event": {"cancelledOccurrences": _ON_SELECT},
 }
@@ -95,6 +100,8 @@ UNDECLARED: Mapping[str, Mapping[str, Mapping[str, PropertyType]]] = {
     "conditionalAccessPolicy": {
         "conditionalAccessGrantControls": {"authenticationStrength": "authenticationStrengthPolicy"},
     },
+    "managedDevice": {"deviceActionResult": {"@odata.type": "String"}},
+    "security.alert": {"security.alertEvidence": {"@odata.type": "String"}},
     "drive": _IDENTITIES,
     "driveItem": _IDENTITIES,
 }
@@ -107,6 +114,9 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "identitySet.user": ("teamworkUserIdentity",),
         "eventMessageDetail": (),
     },
+    # What each of the 48 kinds of evidence adds stays inside the JSON, as do the results of the actions on a device.
+    "managedDevice": {"deviceActionResult": ()},
+    "security.alert": {"security.alertEvidence": ()},
     "user": {"serviceProvisioningError": ()},
     "group": {"serviceProvisioningError": ()},
     "directoryObject": {"serviceProvisioningError": ()},

@@ -21,7 +21,9 @@ from .state import State
 from .workloads.audit import collections as audit
 from .workloads.directory import collections as directory
 from .workloads.files import collections as files
+from .workloads.intune import collections as intune
 from .workloads.outlook import collections as outlook
+from .workloads.security import collections as security
 from .workloads.teams import collections as teams
 
 ROOT = "/v1.0/"
@@ -199,7 +201,7 @@ def _finder(parents: tuple[Collection, ...]) -> Finder:
     return next((parent.find for parent in parents if parent.find), search)
 
 
-WORKLOADS = (directory, teams, outlook, files, audit)
+WORKLOADS = (directory, teams, outlook, files, audit, security, intune)
 CATALOGUE = Catalogue(
     (endpoint for workload in WORKLOADS for endpoint in workload.ENDPOINTS),
     (path for workload in WORKLOADS for path in workload.NOT_SIMULATED),

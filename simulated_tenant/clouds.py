@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 BLEU, DELOS, GOVSG = "graph.svc.sovcloud.fr", "graph.svc.sovcloud.de", "graph.svc.sovcloud.sg"
+L4, L5, CHINA = "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"
 GRAPHS: Mapping[str, tuple[str, ...]] = {
     "login.microsoftonline.com": ("graph.microsoft.com",),
-    "login.microsoftonline.us": ("graph.microsoft.us", "dod-graph.microsoft.us"),
-    "login.chinacloudapi.cn": ("microsoftgraph.chinacloudapi.cn",),
+    "login.microsoftonline.us": (L4, L5),
+    "login.chinacloudapi.cn": (CHINA,),
     "login.sovcloud-identity.fr": (BLEU,),
     "login.sovcloud-identity.de": (DELOS,),
     "login.sovcloud-identity.sg": (GOVSG,),

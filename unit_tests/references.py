@@ -48,6 +48,16 @@ _KNOWN = (
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
+    # The rows of both bear the user's id, and a risk outlives the user:
+    # https://learn.microsoft.com/graph/api/resources/userregistrationdetails, riskyuser, riskdetection
+    Reference("user_registration_details", "id", "users"),
+    Reference("risky_users", "id", "users", always=False),
+    Reference("risk_detections", "user_id", "users", always=False),
+    # https://learn.microsoft.com/graph/api/resources/security-alert
+    Reference("security_alerts", "incident_id", "security_incidents", always=False),
+    # https://learn.microsoft.com/graph/api/resources/intune-devices-manageddevice
+    Reference("managed_devices", "user_id", "users", always=False),
+    Reference("managed_devices", "azure_ad_device_id", "devices", "device_id", always=False),
     # https://learn.microsoft.com/graph/api/resources/itemreference
     Reference("drive_items", "parent_reference", "drives", part="drive_id", always=False),
 )

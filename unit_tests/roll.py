@@ -45,6 +45,13 @@ PUBLISHED = (
     "directory_role_member",
     "devices",
     "app_role_assignments",
+    "user_registration_details",
+    "named_locations",
+    "risky_users",
+    "risk_detections",
+    "security_alerts",
+    "security_incidents",
+    "managed_devices",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from
@@ -113,11 +120,13 @@ def one_of_each() -> Iterator[str]:
 
 def probes() -> list[int]:
     """How many streams share each request of a check: those of one service whose owners become known at the same time,
-    as many as a batch takes."""
+    as many as a batch takes and the service allows at the same time."""
     streams = every_stream()
     sharing = Counter((stream.service, depth(stream, streams)) for stream in streams)
-    full = [MAX_BATCH for number in sharing.values() for _ in range(number // MAX_BATCH)]
-    return [*full, *(number % MAX_BATCH for number in sharing.values() if number % MAX_BATCH)]
+    sizes = {service: min(MAX_BATCH, service.value.requests) for service, _ in sharing}
+    full = [sizes[service] for (service, _), number in sharing.items() for _ in range(number // sizes[service])]
+    rest = (number % sizes[service] for (service, _), number in sharing.items())
+    return [*full, *filter(None, rest)]
 
 
 # What the simulated tenant knows of a stream.

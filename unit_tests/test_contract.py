@@ -42,6 +42,7 @@ VOCABULARY = {
     "batch_size",
     "probe_path",
     "cursor_field",
+    "kept_for",
     "changed_since",
     "takes_skip",
     "never_empty",

@@ -33,19 +33,24 @@ CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
     "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
     "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
-    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
+    "china": Cloud(
+        "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn", frozenset({"identityProtection", "security"})
+    ),
 }
 """The clouds by the names of the form."""
 
 SOVEREIGN: Mapping[str, Cloud] = {
-    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity"})),
+    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity", "security"})),
     "Delos (Germany)": Cloud(
-        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", frozenset({"identity", "teams", "chats"})
+        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", frozenset({"identity", "teams", "chats", "security"})
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        frozenset({"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}),
+        frozenset(
+            "identity teams chats messages events contacts drive drives auditLogs userRegistrationDetails "
+            "identityProtection security deviceManagement".split()
+        ),
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -45,6 +45,10 @@ class Limit:
     grows: bool = False
     per_object: bool = False
 
+    def in_one_batch(self, most: int) -> int:
+        """How many of `most` requests may be sent at the same time."""
+        return min(most, self.requests)
+
 
 class Service(Enum):
     """The workloads behind Graph that throttle independently of each other, with their limits for one app."""
@@ -62,7 +66,10 @@ class Service(Enum):
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)
     REPORTS = Limit("audit logs", 5, 10)
-    CONDITIONAL_ACCESS = Limit("Conditional Access", 1, 1)
+    # One budget for all apps of a tenant, which identity protection shares, and no word of how long to wait.
+    CONDITIONAL_ACCESS = Limit("Conditional Access and identity protection", 1, 1)
+    SECURITY = Limit("security", 150, 60)
+    INTUNE_DEVICES = Limit("Intune devices", 2_000, 20)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSignins, ConditionalAccessPolicies
+from source_microsoft_graph.streams.audit import (
+    AuditLogsDirectory,
+    AuditLogsSignins,
+    ConditionalAccessPolicies,
+    NamedLocations,
+    RiskDetections,
+    RiskyUsers,
+    UserRegistrationDetails,
+)
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
@@ -17,7 +25,9 @@ from source_microsoft_graph.streams.directory import (
     ServicePrincipals,
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
+from source_microsoft_graph.streams.intune import ManagedDevices
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
+from source_microsoft_graph.streams.security import SecurityAlerts, SecurityIncidents
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
 from source_microsoft_graph.streams.users import Users
 
@@ -46,4 +56,11 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DirectoryRoleMember,
     Devices,
     AppRoleAssignments,
+    UserRegistrationDetails,
+    NamedLocations,
+    RiskyUsers,
+    RiskDetections,
+    SecurityAlerts,
+    SecurityIncidents,
+    ManagedDevices,
 )
