@@ -44,6 +44,9 @@ team_too_new            401 Unauthorized Unauthorized
 chat_not_found          404 NotFound No chat or user found with id {id}
 chats_app_only          412 PreconditionFailed Requested API is not supported in application-only context
 sign_ins_not_premium    403 Authentication_RequestFromNonPremiumTenantOrB2CTenant Tenant is not a B2C tenant and doesn't have premium license
+reports_denied          403 S2SUnauthorized Invalid permission.
+report_out_of_range     400 InvalidArgument The date '{id}' is not within the last 30 days.
+report_without_period   400 InvalidArgument There is no report for '{id}'.
 not_provisioned         403 Forbidden Account is not provisioned.
 security_denied         403 Forbidden Missing scopes in the request.
 no_intune               400 BadRequest Request not applicable to target tenant.

@@ -85,6 +85,7 @@ class Traits:
     identity_protection: bool = True
     defender: bool = True
     intune: bool = True
+    concealed_names: bool = False
     sharepoint_licence: bool = True
     app_disabled: bool = False
     secret_expired: bool = False

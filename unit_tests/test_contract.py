@@ -43,6 +43,8 @@ VOCABULARY = {
     "probe_path",
     "cursor_field",
     "kept_for",
+    "by_day",
+    "identified_by",
     "changed_since",
     "takes_skip",
     "never_empty",

@@ -14,7 +14,8 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know."""
+    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know, and
+    with a slash the beginnings of paths."""
 
     login_host: str
     graph_host: str
@@ -26,31 +27,36 @@ class Cloud:
 
     def serves(self, path: str) -> bool:
         """Whether this cloud's Graph has the path, whose placeholders stand in braces."""
-        return self.lacks.isdisjoint(_WORD.findall(path))
+        beginnings = tuple(lack for lack in self.lacks if "/" in lack)
+        return self.lacks.isdisjoint(_WORD.findall(path)) and not path.startswith(beginnings)
 
+
+_REPORTS = frozenset({"reports/get", "copilot"})
+"""Usage reports, which no cloud but the worldwide one has."""
 
 CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
-    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
-    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
+    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us", _REPORTS),
+    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us", _REPORTS),
     "china": Cloud(
-        "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn", frozenset({"identityProtection", "security"})
+        "login.chinacloudapi.cn",
+        "microsoftgraph.chinacloudapi.cn",
+        _REPORTS | {"identityProtection", "security"},
     ),
 }
 """The clouds by the names of the form."""
 
 SOVEREIGN: Mapping[str, Cloud] = {
-    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity", "security"})),
+    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", _REPORTS | {"identity", "security"}),
     "Delos (Germany)": Cloud(
-        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", frozenset({"identity", "teams", "chats", "security"})
+        "login.sovcloud-identity.de", "graph.svc.sovcloud.de", _REPORTS | {"identity", "teams", "chats", "security"}
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        frozenset(
-            "identity teams chats messages events contacts drive drives auditLogs userRegistrationDetails "
-            "identityProtection security deviceManagement".split()
-        ),
+        _REPORTS
+        | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
+        | {"teams", "chats", "messages", "events", "contacts", "drive", "drives"},
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -27,6 +27,17 @@ from source_microsoft_graph.streams.directory import (
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.intune import ManagedDevices
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
+from source_microsoft_graph.streams.reports import (
+    ReportCopilotUsage,
+    ReportEmailActivity,
+    ReportMailboxUsage,
+    ReportOffice365ActiveUsers,
+    ReportOffice365GroupsActivity,
+    ReportOnedriveUsage,
+    ReportSharepointSiteUsage,
+    ReportTeamsDeviceUsage,
+    ReportTeamsUserActivity,
+)
 from source_microsoft_graph.streams.security import SecurityAlerts, SecurityIncidents
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
 from source_microsoft_graph.streams.users import Users
@@ -63,4 +74,13 @@ STREAMS: tuple[type[GraphStream], ...] = (
     SecurityAlerts,
     SecurityIncidents,
     ManagedDevices,
+    ReportOffice365ActiveUsers,
+    ReportTeamsUserActivity,
+    ReportTeamsDeviceUsage,
+    ReportEmailActivity,
+    ReportMailboxUsage,
+    ReportOnedriveUsage,
+    ReportSharepointSiteUsage,
+    ReportOffice365GroupsActivity,
+    ReportCopilotUsage,
 )
