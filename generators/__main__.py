@@ -49,7 +49,7 @@ def write_schema(stream: str, type_name: str, parents: Collection[str] | None) -
         for line in schemas.differences(before, schema):
             print(f"  {line}")
     for kind, count in schemas.without_derived(type_name).items():
-        print(f"  {kind} has derived types ({count}); name those that Graph sends in DERIVED, generators/additions.py.")
+        print(f"  {kind} has derived types ({count}); name those that Graph sends in DERIVED, {schemas.ADDITIONS}.")
     return 0
 
 

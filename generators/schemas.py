@@ -2,8 +2,8 @@
 
 Every property of a type is a column that may be null, in snake_case. An object is open and has the columns of its type.
 Inside an object of its own type it has none, so that every schema ends. Properties of the type Stream and navigation
-properties are left out, because a list does not return them. `id` and the ids of the parents come first; the other
-columns follow in alphabetical order, at every depth.
+properties are left out, because a list does not return them; the additions name the exceptions. `id` and the ids of the
+parents come first; the other columns follow in alphabetical order, at every depth.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators import additions
-from simulated_tenant import graph_types
+from simulated_tenant import additions, graph_types
 from simulated_tenant.catalogue import STREAM_TYPES
 from simulated_tenant.graph_types import PropertyType
 from source_microsoft_graph.streams.records import snake_case
 from unit_tests.roll import every_stream
+
+ADDITIONS = "simulated_tenant/additions.py"
+"""The file that says what Graph sends beside the published types."""
 
 FOLDER = Path(__file__).parent.parent / "source_microsoft_graph" / "schemas"
 
@@ -74,12 +76,8 @@ def schema(list_type: str, parents: Collection[str] = ()) -> Schema:
     """The schema of a stream that lists objects of this type, with a column for the id of each parent."""
     objects = _Objects(list_type)
     columns = objects.columns(listed_properties(list_type))
-    for name, mark in additions.SELECT.get(list_type, {}).items():
+    for name, mark in marks(list_type).items():
         columns[snake_case(name)]["select"] = mark
-    if list_type in additions.SELECTED_BY_TYPE:
-        own = set(map(snake_case, graph_types.properties(list_type)))
-        for column in set(columns) - own:
-            columns[column]["select"] = "never"
     columns |= {"odata_type": dict(_TEXT)} | {parent: dict(_PARENT) for parent in parents}
     return in_order({**_HEAD, "properties": {**dict.fromkeys(parents), **columns}})
 
@@ -90,16 +88,29 @@ def without_derived(list_type: str) -> dict[str, int]:
     return dict(_Objects(list_type).undecided(listed_properties(list_type)))
 
 
+def marks(list_type: str) -> dict[str, str]:
+    """The properties that `$select` may fail on, or must not name, each with the mark of its column."""
+    if list_type not in additions.SELECTED:
+        return {}
+    selectable = set(graph_types.properties(list_type)) - set(additions.UNASKED.get(list_type, ()))
+    never = dict.fromkeys(set(listed_properties(list_type)) - selectable, "never")
+    return {**never, **additions.SELECT.get(list_type, {})}
+
+
 def listed_properties(list_type: str) -> dict[str, PropertyType]:
-    """The properties that a list of this type can return, by their published name."""
+    """The properties that a list of this type can return, by the name that Graph gives them."""
     listed: dict[str, PropertyType] = {}
     for type_name in objects_of(list_type):
-        published = graph_types.properties(type_name)
+        own = {**graph_types.properties(type_name), **additions.undeclared(list_type, type_name)}
         left_out = {*additions.NOT_LISTED.get(type_name, ()), *additions.NOT_LISTED.get(list_type, ())}
         if list_type == "directoryObject":
-            left_out |= set(published) - additions.MEMBER_USER if type_name == "user" else additions.MEMBER_ON_SELECT
-        _merge(listed, {name: kind for name, kind in published.items() if name not in left_out}, type_name)
-    return {**listed, **_undeclared(list_type, list_type)}
+            left_out |= set(own) - additions.MEMBER_USER if type_name == "user" else _not_of_members(type_name)
+        _merge(listed, {name: kind for name, kind in own.items() if name not in left_out}, type_name)
+    return {**listed, **additions.EXPANDED.get(list_type, {})}
+
+
+def _not_of_members(type_name: str) -> frozenset[str]:
+    return additions.MEMBER_ON_SELECT.union(additions.UNASKED.get(type_name, ()))
 
 
 def objects_of(list_type: str) -> list[str]:
@@ -131,8 +142,9 @@ class _Objects:
     def _column(self, kind: PropertyType, name: str, above: tuple[str, ...]) -> Schema:
         if isinstance(kind, list):
             return {"type": ["null", "array"], "items": self._column(kind[0], name, above)}
-        if graph_types.is_type(kind):
-            inner = {} if kind in above else self.columns(self._inside(kind, name, above), (*above, kind))
+        if kind == additions.OBJECT or graph_types.is_type(kind):
+            ends = kind == additions.OBJECT or kind in above
+            inner = {} if ends else self.columns(self._inside(kind, name, above), (*above, kind))
             return {"type": ["null", "object"], "additionalProperties": True} | ({"properties": inner} if inner else {})
         return scalar(kind)
 
@@ -140,19 +152,15 @@ class _Objects:
         """The properties of the objects that are the value of a property: those of its type, of the types derived from
         that which occur in it, and what the types do not declare."""
         inside: dict[str, PropertyType] = {}
-        derived = self._named(kind, name, above)
-        if derived is None:
-            derived = graph_types.derived(kind) if graph_types.is_abstract(kind) else ()
-        for type_name in (kind, *derived):
+        where = (self.list_type, self._owner(above), name, kind)
+        for type_name in (kind, *additions.derived(*where)):
             _merge(inside, graph_types.properties(type_name), type_name)
-            inside |= _undeclared(self.list_type, type_name)
-        return inside | ({_TYPE_MARK: "String"} if derived else {})
+            inside |= additions.undeclared(self.list_type, type_name)
+        return inside | ({_TYPE_MARK: "String"} if additions.is_marked(*where) else {})
 
-    def _named(self, kind: str, name: str, above: tuple[str, ...]) -> Collection[str] | None:
-        """The derived types that the additions name for a property; None where they say nothing."""
-        named = additions.DERIVED.get(self.list_type, {})
-        owners = graph_types.lineage(above[-1] if above else self.list_type)
-        return next((named[key] for key in (*(f"{owner}.{name}" for owner in owners), kind) if key in named), None)
+    def _owner(self, above: tuple[str, ...]) -> str:
+        """The type of the objects that have a property inside those types."""
+        return above[-1] if above else self.list_type
 
     def undecided(
         self, properties: Mapping[str, PropertyType], above: tuple[str, ...] = ()
@@ -161,8 +169,8 @@ class _Objects:
         for name, kinds in properties.items():
             kind = kinds[0] if isinstance(kinds, list) else kinds
             if graph_types.is_type(kind) and kind not in above:
-                derived = graph_types.derived(kind)
-                if derived and not graph_types.is_abstract(kind) and self._named(kind, name, above) is None:
+                derived = () if graph_types.is_abstract(kind) else graph_types.derived(kind)
+                if derived and additions.named(self.list_type, self._owner(above), name, kind) is None:
                     yield kind, len(derived)
                 yield from self.undecided(self._inside(kind, name, above), (*above, kind))
 
@@ -178,10 +186,6 @@ def scalar(kind: str) -> Schema:
     return dict(_TEXT)
 
 
-def _undeclared(list_type: str, type_name: str) -> Mapping[str, PropertyType]:
-    return additions.UNDECLARED.get(list_type, {}).get(type_name, {})
-
-
 def _merge(properties: dict[str, PropertyType], more: Mapping[str, PropertyType], type_name: str) -> None:
     for name, kind in more.items():
         if kind != "Stream" and not _alike(properties.setdefault(name, kind), kind):
@@ -192,8 +196,10 @@ def _alike(one: PropertyType, other: PropertyType) -> bool:
     """Whether values of both types fit in one column."""
     if isinstance(one, list) and isinstance(other, list):
         return _alike(one[0], other[0])
-    if isinstance(one, list) or isinstance(other, list) or graph_types.is_type(one) or graph_types.is_type(other):
+    if one == other or isinstance(one, list) or isinstance(other, list):
         return one == other
+    if additions.OBJECT in (one, other) or graph_types.is_type(one) or graph_types.is_type(other):
+        return False
     return scalar(one) == scalar(other)
 
 

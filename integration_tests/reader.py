@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from simulated_tenant import Reply, Request, Tenant, graph_types, report_columns
+from simulated_tenant import Reply, Request, Tenant, additions, graph_types, report_columns
 from simulated_tenant.catalogue import CATALOGUE
 from simulated_tenant.collection import Collection, Report
 
@@ -117,9 +117,9 @@ def address(collection: Collection, owners: Mapping[str, str]) -> str:
 def listable(kind: str) -> str:
     """The properties of a type that a list can show."""
     refused = {"signInActivity", *CATALOGUE.selection(kind).refused}
-    return ",".join(
-        name for name, form in graph_types.properties(kind).items() if form != "Stream" and name not in refused
-    )
+    marked = dict.fromkeys(additions.SELECT.get(kind, ()), "")
+    names = {**marked, **graph_types.properties(kind), **additions.undeclared(kind, kind)}
+    return ",".join(name for name, form in names.items() if form != "Stream" and name not in refused)
 
 
 def user(tenant: Tenant, number: int = 0) -> str:

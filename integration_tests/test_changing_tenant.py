@@ -478,7 +478,7 @@ def test_select_is_in_the_token(reader: Reader) -> None:
     assert dict(parse_qsl(urlsplit(link).query)).keys() == {"$skiptoken"}
     assert "displayName,department" in first["@odata.context"]
     items, delta_link = reader.round(path)
-    assert {frozenset(item) for item in items} == {
+    assert {frozenset(item) - {"@odata.type"} for item in items} == {
         frozenset({"id", "displayName", "department"}),
         frozenset({"id", "displayName"}),
     }

@@ -130,16 +130,8 @@ def test_nothing_granted_is_told(stream: GraphStream) -> None:
         (Traits(defender=False), dict.fromkeys(("security_alerts", "security_incidents"), "licence missing")),
         (Traits(intune=False), {"managed_devices": "licence missing"}),
         (Traits(sharepoint_licence=False), dict.fromkeys(("drives", "drive_items"), "licence missing")),
-        (Traits(group_read_lists_team_members=False), {"team_member": "permission missing"}),
     ],
-    ids=[
-        "no premium",
-        "no identity protection",
-        "no Defender",
-        "no Intune",
-        "no SharePoint",
-        "Teams wants its own permission",
-    ],
+    ids=["no premium", "no identity protection", "no Defender", "no Intune", "no SharePoint"],
 )
 def test_what_roles_cannot_tell_is_found_out(traits: Traits, lacking: Mapping[str, str]) -> None:
     """A licence, and a permission that Graph says is enough but is not, show before the sync as they do in it."""

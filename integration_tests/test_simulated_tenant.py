@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from integration_tests.reader import ROOT, TEAMS, Reader, assert_reads_what_is_expected, refusal, user
-from simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, graph_types, serve
+from simulated_tenant import Fault, Reply, Request, Server, Size, Tenant, Traits, additions, graph_types, serve
 from simulated_tenant.catalogue import CATALOGUE, STREAM_TYPES
 from simulated_tenant.problems import KNOWN
 from simulated_tenant.workloads.directory.collections import DIRECTORY
@@ -78,7 +78,27 @@ def test_filled(stream: str) -> None:
     entities = [entity for _, entity in Tenant().expected(stream)]
     filled = {name for entity in entities for name, value in entity.items() if value is not None}
     gone = {"deletedDateTime"} if CATALOGUE.streams[stream][0].workload is DIRECTORY else set()
-    assert set(graph_types.properties(kind)) - refused - gone - set(NEVER.get(stream, "").split()) <= filled
+    known = {*graph_types.properties(kind), *additions.undeclared(kind, kind)}
+    assert known - refused - gone - set(NEVER.get(stream, "").split()) <= filled
+
+
+def test_every_kind_of_system_message() -> None:
+    """The details of a system message are of the type that it names, with what Graph sends and no type declares."""
+    details = [entity["eventDetail"] for _, entity in Tenant().expected("chat_messages") if entity["eventDetail"]]
+    kinds = {graph_types.short_name(detail["@odata.type"]): detail for detail in details}
+    assert kinds.keys() == set(graph_types.derived("eventMessageDetail"))
+    assert all(set(detail) - {"@odata.type"} == set(graph_types.properties(kind)) for kind, detail in kinds.items())
+    initiators = (detail["initiator"]["user"] for kind, detail in kinds.items() if detail.get("initiator"))
+    assert any("tenantId" in user for user in initiators)
+
+
+def test_agents() -> None:
+    """Some users, applications and service principals are agents and say so."""
+    for stream, kind in {"users": "agentUser", "service_principals": "agentIdentity"}.items():
+        marked = [entity for _, entity in Tenant().expected(stream) if entity.get("@odata.type", "").endswith(kind)]
+        assert marked
+        listed = set(graph_types.properties(kind)) - set(additions.NOT_LISTED.get("user", ()))
+        assert all(listed <= set(entity) for entity in marked)
 
 
 def test_seed() -> None:
@@ -233,7 +253,7 @@ def test_hidden_members(reader: Reader) -> None:
     reader = Reader(reader.tenant, *(reader.tenant.grants - {*VISIBLE_BY["device"]}))
     reader.tenant.traits.members_include_apps = True
     members = {member["@odata.type"]: member for member in reader.items(f"/groups/{group}/members")}
-    kinds = ("user", "group", "device", "servicePrincipal", "orgContact")
+    kinds = ("user", "agentUser", "group", "device", "servicePrincipal", "orgContact")
     assert members.keys() == {f"#microsoft.graph.{kind}" for kind in kinds}
     shown = {name for name, value in members["#microsoft.graph.device"].items() if value is not None}
     assert shown == {"@odata.type", "id"}
@@ -261,6 +281,21 @@ def test_apps_among_members(reader: Reader) -> None:
     assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/memberOf").status == 403
 
 
+def test_apps_among_owners(reader: Reader) -> None:
+    """v1.0 lists no service principals among a group's owners, and with a service principal what it owns."""
+    tenant = reader.tenant
+    groups, apps = tenant.directory.ids["group"], tenant.directory.ids["servicePrincipal"]
+
+    owners = {item["id"] for item in reader.items(f"/groups/{groups[1]}/owners")}
+    owned = {(item["@odata.type"], item["id"]) for item in reader.items(f"/servicePrincipals/{apps[1]}/ownedObjects")}
+
+    assert owners
+    assert apps[1] not in owners
+    assert ("#microsoft.graph.group", groups[1]) in owned
+    assert "#microsoft.graph.application" in {kind for kind, _ in owned}
+    assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/ownedObjects").status == 403
+
+
 def test_top_of_outlook(reader: Reader) -> None:
     """Whether $top bounds a page or the whole of a list is open to choice; a preference always means the page."""
     path = f"/users/{user(reader.tenant)}/events"
@@ -269,12 +304,35 @@ def test_top_of_outlook(reader: Reader) -> None:
     assert [len(reader.items(f"{path}?$top=5")), len(reader.items(path, Prefer="odata.maxpagesize=5"))] == [5, 12]
 
 
-def test_team_members_by_group_permission() -> None:
-    """Whether Group.Read.All opens team members is open to choice: the documents name TeamMember.Read.All only."""
-    strict = Tenant(traits=Traits(group_read_lists_team_members=False))
-    path = f"/teams/{strict.directory.ids['group'][0]}/members"
-    assert Reader(strict).get(path).status == 403
-    assert Reader(strict, "TeamMember.Read.All").get(path).status == 200
+def test_a_broken_mail_fails_each_page_that_holds_it(reader: Reader) -> None:
+    """$skip leads past it."""
+    path = f"/users/{user(reader.tenant)}/messages"
+    mails = [mail["id"] for mail in reader.items(path)]
+    reader.tenant.broken.add(mails[3])
+
+    assert reader.get(f"{path}?$top=4").status == 500
+    assert [mail["id"] for mail in reader.get(f"{path}?$top=3").json["value"]] == mails[:3]
+    assert [mail["id"] for mail in reader.items(f"{path}?$skip=4")] == mails[4:]
+
+
+def test_pages_may_overlap(reader: Reader) -> None:
+    """The last object of a page is then the first of the next, and the list ends all the same."""
+    ids = [each["id"] for each in reader.items("/groups")]
+    reader.tenant.traits.pages_overlap = True
+
+    listed = [each["id"] for each in reader.items("/groups?$top=3")]
+
+    assert list(dict.fromkeys(listed)) == ids
+    assert len(listed) > len(ids)
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("Group.Read.All", 403), ("TeamMember.Read.All", 200), ("TeamMember.ReadWrite.All", 200)]
+)
+def test_team_members_take_their_own_permission(reader: Reader, role: str, status: int) -> None:
+    """https://learn.microsoft.com/graph/api/team-list-members#permissions"""
+    tenant = reader.tenant
+    assert Reader(tenant, role).get(f"/teams/{tenant.directory.ids['group'][0]}/members").status == status
 
 
 # --- Paging ---

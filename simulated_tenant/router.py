@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from . import delta, downloads
+from . import additions, delta, downloads
 from .arrange import arrange
 from .catalogue import Catalogue
 from .collection import Call, Collection, Endpoint, Report, SingleEntity
@@ -83,11 +83,12 @@ def _context(call: Call) -> str:
 
 def _shown(call: Call, catalogue: Catalogue) -> Callable[[Entity], Entity]:
     """What the reply shows of each entity; each member of a mixed collection follows its own type."""
-    endpoint, shows = call.endpoint, {}
+    endpoint, shows = call.endpoint, dict[str, Callable[[Entity], Entity]]()
     for name in endpoint.kinds or (endpoint.type,):
         selection = catalogue.selection(name)
         call.check_selected(name, selection)
-        shows[f"#microsoft.graph.{name}"] = selection.show(call.selected)
+        show = selection.show(call.selected)
+        shows |= {f"#microsoft.graph.{one}": show for one in (name, *additions.ALSO_LISTED.get(name, ()))}
     if endpoint.kinds:
         return lambda entity: shows[entity["@odata.type"]](entity)
     show = shows[f"#microsoft.graph.{endpoint.type}"]

@@ -1,4 +1,4 @@
-"""Entities filled from Microsoft's published types: every structural property gets a plausible value.
+"""Entities filled from Microsoft's published types and the additions to them: every property gets a plausible value.
 
 https://learn.microsoft.com/graph/traverse-the-graph#microsoft-graph-api-metadata
 """
@@ -15,10 +15,12 @@ from typing import Any
 
 import orjson
 
-from . import graph_types
+from . import additions, graph_types
+from .graph_types import PropertyType
 
 Entity = dict[str, Any]
 
+TYPE_MARK = "@odata.type"
 VARIANTS = 7
 DEEPEST = 7
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -63,26 +65,49 @@ PRIMITIVES: Mapping[str, Callable[[Random], Any]] = {
 }
 
 
-def fabricate(type_name: str, random: Random, nulls: float, above: tuple[str, ...] = ()) -> Entity:
-    """One object of the type; a share of its properties is null, and streams, which JSON never holds, are left out."""
-    return {
-        name: None if random.random() < nulls and name != "id" else _value(name, kind, random, nulls, above)
-        for name, kind in graph_types.properties(type_name).items()
-        if kind != "Stream"
-    }
+class Fabric:
+    """Makes the objects of a list of one type and what lies inside them. `nulls` is the share of null properties."""
+
+    def __init__(self, list_type: str, random: Random, nulls: float) -> None:
+        self.list_type, self.random, self.nulls = list_type, random, nulls
+
+    def entity(self, type_name: str, above: tuple[str, ...] = ()) -> Entity:
+        """One object of the type, inside objects of the types `above`. JSON never holds a stream."""
+        declared = {**graph_types.properties(type_name), **additions.undeclared(self.list_type, type_name)}
+        return {
+            name: None if self.random.random() < self.nulls and name != "id" else self._value(name, kind, above)
+            for name, kind in declared.items()
+            if kind != "Stream"
+        }
+
+    def _value(self, name: str, kind: PropertyType, above: tuple[str, ...]) -> Any:
+        random = self.random
+        if not isinstance(kind, str):
+            values = (self._value(name, kind[0], above) for _ in range(1 if self.nulls else 2))
+            return [value for value in values if value is not None]
+        if kind in PRIMITIVES:
+            return PRIMITIVES[kind](random)
+        if kind == additions.OBJECT:
+            return {"displayName": random.choice(TEXTS)}
+        if members := graph_types.enum_members(kind):
+            return random.choice([member for member in members if member != "unknownFutureValue"])
+        if graph_types.is_type(kind):
+            return None if kind in above or len(above) > DEEPEST else self._object(name, kind, above)
+        return _form(name).format(random.randrange(1000), random.randrange(1, 255), guid(random), random.choice(TEXTS))
+
+    def _object(self, name: str, kind: str, above: tuple[str, ...]) -> Entity:
+        """An object of the type or of one derived from it, which says which one it is."""
+        where = (self.list_type, above[-1] if above else self.list_type, name, kind)
+        if not additions.is_marked(*where):
+            return self.entity(kind, (*above, kind))
+        own = () if graph_types.is_abstract(kind) else (kind,)
+        chosen = self.random.choice([*own, *additions.derived(*where)])
+        return {TYPE_MARK: marked(chosen), **self.entity(chosen, (*above, kind))}
 
 
-def _value(name: str, kind: graph_types.PropertyType, random: Random, nulls: float, above: tuple[str, ...]) -> Any:
-    if not isinstance(kind, str):
-        values = (_value(name, kind[0], random, nulls, above) for _ in range(1 if nulls else 2))
-        return [value for value in values if value is not None]
-    if kind in PRIMITIVES:
-        return PRIMITIVES[kind](random)
-    if members := graph_types.enum_members(kind):
-        return random.choice([member for member in members if member != "unknownFutureValue"])
-    if graph_types.is_type(kind):
-        return None if kind in above or len(above) > DEEPEST else fabricate(kind, random, nulls, (*above, kind))
-    return _form(name).format(random.randrange(1000), random.randrange(1, 255), guid(random), random.choice(TEXTS))
+def marked(type_name: str) -> str:
+    """What Graph calls a type in `@odata.type`."""
+    return f"#microsoft.graph.{type_name}"
 
 
 @lru_cache(maxsize=1024)
@@ -93,7 +118,13 @@ def _form(name: str) -> str:
 
 @lru_cache(maxsize=512)
 def _ready(type_name: str, seed: int, variant: int, nulls: float) -> Entity:
-    return fabricate(type_name, Random(f"{seed}/{type_name}/{variant}"), nulls)
+    """A variant of the entities that a list of the type holds. The last one is of a further type in that list, if there
+    is one that derives from it."""
+    fabric = Fabric(type_name, Random(f"{seed}/{type_name}/{variant}"), nulls)
+    further = [one for one in additions.ALSO_LISTED.get(type_name, ()) if type_name in graph_types.lineage(one)]
+    if not further or variant < VARIANTS - 1:
+        return fabric.entity(type_name)
+    return {TYPE_MARK: marked(further[0]), **fabric.entity(further[0])}
 
 
 class Shape:

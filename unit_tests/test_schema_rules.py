@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from generators import additions, registry, schemas
+from generators import registry, schemas
 from generators.__main__ import main
-from simulated_tenant import graph_types
+from simulated_tenant import additions, graph_types
 from simulated_tenant.graph_types import GraphTypes
 
 TYPES: GraphTypes = {
@@ -103,15 +103,20 @@ def test_additions_are_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the additions is added, left out and marked, in the lists of that type and at every depth."""
     monkeypatch.setattr(additions, "NOT_LISTED", {"thing": {"tags": "a reason"}})
     monkeypatch.setattr(additions, "ALSO_LISTED", {"thing": ("further",)})
-    monkeypatch.setattr(additions, "UNDECLARED", {"thing": {"thing": {"uid": "String"}, "part": {"depth": "Double"}}})
+    monkeypatch.setattr(additions, "UNASKED", {"thing": ("aDay",)})
+    monkeypatch.setattr(additions, "EXPANDED", {"thing": {"others": ["object"]}})
+    monkeypatch.setattr(additions, "UNDECLARED", {"thing": {"uid": "String"}, "part": {"depth": "Double"}})
+    monkeypatch.setattr(additions, "UNDECLARED_IN_LISTS", {"thing": {"part": {"extra": "object"}}})
     monkeypatch.setattr(additions, "DERIVED", {"thing": {"thing.shapes": ("circle",)}})
     monkeypatch.setattr(additions, "SELECT", {"thing": {"aColor": "optional"}})
-    monkeypatch.setattr(additions, "SELECTED_BY_TYPE", {"thing"})
+    monkeypatch.setattr(additions, "SELECTED", {"thing"})
     columns = schemas.schema("thing")["properties"]
     changed = {
         "uid": {**TEXT, "select": "never"},
         "weight": {**INTEGER, "select": "never"},
-        "part": an_object(depth=NUMBER, inner=an_object(), size=INTEGER),
+        "others": {"type": ["null", "array"], "items": an_object(), "select": "never"},
+        "a_day": {**THING["a_day"], "select": "never"},
+        "part": an_object(depth=NUMBER, extra=an_object(), inner=an_object(), size=INTEGER),
         "shapes": {"type": ["null", "array"], "items": an_object(name=TEXT, odata_type=TEXT, radius=NUMBER)},
         "a_color": {**TEXT, "select": "optional"},
     }

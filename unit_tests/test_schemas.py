@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from generators import additions, schemas
-from simulated_tenant import graph_types
+from generators import schemas
+from simulated_tenant import additions, graph_types
+from source_microsoft_graph.streams import page_requests
 from source_microsoft_graph.streams.records import camel_case, snake_case
 from unit_tests.roll import every_stream
 
@@ -60,7 +61,7 @@ def test_a_schema_is_what_the_rules_make_of_the_published_types(stream: str) -> 
     """It has each property that a list can return, typed as published, at every depth, and no other column."""
     kind = list_type(stream)
     made = schemas.schema(kind, key_columns(stream)[1:])
-    remedy = f"Run: python3 dev.py schema {stream} {kind} (what stands in no type belongs into generators/additions.py)"
+    remedy = f"Run: python3 dev.py schema {stream} {kind} (what stands in no type belongs into {schemas.ADDITIONS})"
     found = list(schemas.differences(load(stream), made))
     assert not found, "\n".join([remedy, *found])
     assert schemas.file_of(stream).read_text(encoding="utf-8") == schemas.text(made), remedy
@@ -112,9 +113,21 @@ def test_only_the_columns_that_select_may_fail_on_are_marked(stream: str) -> Non
     kind = list_type(stream)
     marked = {path.removeprefix("."): node["select"] for path, node in subschemas(load(stream)) if "select" in node}
     expected = {snake_case(name): mark for name, mark in additions.SELECT.get(kind, {}).items()}
-    never = dict.fromkeys(_of_other_types(stream) if kind in additions.SELECTED_BY_TYPE else (), "never")
-    assert marked == expected | never
-    assert not ROLL[stream].selects or set(marked.values()) <= {"optional", "licensed"}
+    unasked = {snake_case(name) for name in additions.UNASKED.get(kind, ())}
+    never = dict.fromkeys(_of_other_types(stream) | unasked if kind in additions.SELECTED else (), "never")
+    assert marked == never | expected
+    assert set(marked.values()) <= {"optional", "licensed", "never"}
+    assert kind in additions.SELECTED or not ROLL[stream].selects
+
+
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if ROLL[stream].selects])
+def test_select_names_no_column_that_is_marked_never(stream: str) -> None:
+    """One such name would make Graph refuse the whole list, or is ignored."""
+    columns = load(stream)["properties"]
+    never = {camel_case(name) for name, column in columns.items() if column.get("select") == "never"}
+    asked = [set(names) for names in page_requests.select_ladder(columns)]
+    assert never
+    assert not any(never & names for names in asked)
 
 
 def _of_other_types(stream: str) -> set[str]:
@@ -138,8 +151,8 @@ def test_no_schema_has_a_download_url(stream: str) -> None:
 
 def test_left_out_properties_are_still_published() -> None:
     """The list of unlisted properties holds no name that Microsoft has withdrawn."""
-    for type_name, reasons in additions.NOT_LISTED.items():
-        assert set(reasons) - set(graph_types.properties(type_name)) == set()
+    for type_name, names in (additions.NOT_LISTED | additions.UNASKED).items():
+        assert set(names) - set(graph_types.properties(type_name)) == set()
 
 
 def test_additions_are_about_what_is_published() -> None:
@@ -149,7 +162,7 @@ def test_additions_are_about_what_is_published() -> None:
     for named in additions.DERIVED.values():
         assert all(graph_types.is_type(key) or graph_types.is_type(key.rpartition(".")[0]) for key in named)
         assert all(graph_types.is_type(one) for derived in named.values() for one in derived)
-    for undeclared in additions.UNDECLARED.values():
+    for undeclared in (additions.UNDECLARED, additions.EXPANDED, *additions.UNDECLARED_IN_LISTS.values()):
         for type_name, properties in undeclared.items():
             assert set(properties) & set(graph_types.properties(type_name)) == set()
 

@@ -16,7 +16,7 @@ PACKAGE = "simulated_tenant"
 # From the bottom up, as patterns of module names. A module imports from its own layer and from those below.
 LAYERS = {
     "state": (
-        "certificates changes clouds entities filters graph_types history limits mutations position problems "
+        "additions certificates changes clouds entities filters graph_types history limits mutations position problems "
         "report_columns request_log shapes size state tokens trust wire"
     ),
     "declarations": "arrange collection delta generated paging",

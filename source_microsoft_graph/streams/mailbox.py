@@ -11,7 +11,7 @@ from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import NOT_SELECTED
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.listing import Listing
-from source_microsoft_graph.streams.page_requests import quoted
+from source_microsoft_graph.streams.page_requests import NEVER, quoted
 from source_microsoft_graph.streams.records import camel_case
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
@@ -48,10 +48,10 @@ class MailboxStream(ChildStream, ABC):
 class StreamWithBodies(MailboxStream, ABC):
     """Every item of one kind that has a body: https://learn.microsoft.com/graph/outlook-create-send-messages"""
 
-    # Graph has no preference for no body at all, so everything else is requested by name. What only meeting requests
-    # have belongs to a type of their own, and $select takes names of the list's type alone.
+    # Graph has no preference for no body at all, so everything else is requested by name. Outlook takes in $select the
+    # published properties of the list's type alone, and so returns none of the others.
     def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
-        return self._has_none and (name in _BODY or column.get("select") == "never")
+        return self._has_none and (name in _BODY or column.get("select") == NEVER)
 
     def select_ladder(self) -> list[tuple[str, ...]]:
         if not self._has_none:

@@ -16,6 +16,9 @@ from source_microsoft_graph.streams.records import camel_case
 _RISKY = ("licensed", "optional")
 """The marks of columns in a schema that are no longer requested when Graph refuses, the likeliest cause first."""
 
+NEVER = "never"
+"""The mark of columns that are requested in no list: Graph returns them unasked or not at all."""
+
 
 def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
     """The URL of a listing's first page; a page link has all of this in Graph's own form. `changes` are the options
@@ -46,12 +49,12 @@ def with_page_size(headers: Mapping[str, str], page_size: int | None) -> Mapping
 
 
 def select_ladder(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """The sets of properties to request, most first: the whole schema, the schema without what takes a licence, the
-    part of it that every tenant serves, and Graph's default.
+    """The sets of properties to request, most first: all that a list may be asked for, the same without what takes a
+    licence, the part of it that every tenant serves, and Graph's default.
 
     One property that Graph does not list fails the whole request, and which those are depends on the tenant.
     """
-    names = list(columns)
+    names = [name for name, column in columns.items() if column.get("select") != NEVER]
     ladder = [tuple(map(camel_case, names))]
     for mark in _RISKY:
         names = [name for name in names if columns[name].get("select") != mark]

@@ -8,10 +8,14 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 
+import orjson
+
+from simulated_tenant import graph_types
 from simulated_tenant.entities import Entities
 from simulated_tenant.history import History, current
-from simulated_tenant.shapes import EPOCH, Entity, Shape, graph_time, hexadecimal
+from simulated_tenant.shapes import EPOCH, TYPE_MARK, Entity, Fabric, Shape, fragment, graph_time, hexadecimal, marked
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.contents import Directory
 
@@ -32,6 +36,7 @@ class Teams:
         in_a_chat = {"channelIdentity": None, "replyToId": None}
         self.new_chats: dict[int, Sequence[int]] = {}
         self.message_shape = Shape("chatMessage", state.seed, in_a_chat, adjust=_with_sender)
+        self.event_details = _event_details(state.seed)
 
     def teams(self) -> list[int]:
         """The groups that are marked as teams, provisioned or not."""
@@ -156,7 +161,10 @@ class Teams:
             "lastEditedDateTime": graph_time(modified) if edited else None,
             "deletedDateTime": graph_time(modified) if deleted else None,
         }
-        return self.message_shape.entity(chat + number, own | (EMPTIED if deleted else {}))
+        message = self.message_shape.entity(chat + number, own | (EMPTIED if deleted else {}))
+        if message["messageType"] == "systemEventMessage":
+            message["eventDetail"] = self.event_details[(5 * chat + number) % len(self.event_details)]
+        return message
 
     def all_messages(self, user: int) -> Entities:
         """The export of a user's chats: https://learn.microsoft.com/graph/api/chats-getallmessages"""
@@ -170,7 +178,6 @@ def _with_sender(variant: int, entity: Entity) -> Entity:
     nobody = {"application": None, "device": None, "user": None}
     user = {"@odata.type": "#microsoft.graph.teamworkUserIdentity", "id": "8ea0e38b-efb3-4757-924a-5f94061cf8c2"}
     app = {"@odata.type": "#microsoft.graph.teamworkApplicationIdentity", "id": "da6a4b9e-1b5d-4d2f-9b29-2d50a7e7c4a7"}
-    detail = {"@odata.type": "#microsoft.graph.membersAddedEventMessageDetail", "initiator": None}
     return (
         entity
         | (
@@ -180,6 +187,13 @@ def _with_sender(variant: int, entity: Entity) -> Entity:
                 "eventDetail": None,
                 "from": nobody | {"application": app | {"displayName": "Bot"}},
             },
-            {"messageType": "systemEventMessage", "eventDetail": detail, "from": None},
+            {"messageType": "systemEventMessage", "from": None},
         )[variant % 3]
     )
+
+
+def _event_details(seed: int) -> list[orjson.Fragment]:
+    """What a message of the system tells, once for each kind: https://learn.microsoft.com/graph/system-messages"""
+    fabric = Fabric("chatMessage", Random(f"{seed}/eventDetail"), nulls=0)
+    kinds = graph_types.derived("eventMessageDetail")
+    return [fragment({TYPE_MARK: marked(kind), **fabric.entity(kind, ("eventMessageDetail",))}) for kind in kinds]
