@@ -14,7 +14,7 @@ from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.streams.report import ReportStream
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import GRAPH, FakeGraph, errors, read, rows, statuses, warnings
+from unit_tests.graph_api import GRAPH, FakeGraph, an_error, errors, read, rows, statuses, warnings
 from unit_tests.roll import every_stream, stream_named
 from unit_tests.test_changed import GRAPH_TIME, incremental, since, state_of
 
@@ -247,3 +247,29 @@ def test_no_report_is_one_of_a_batch() -> None:
     for stream in every_stream():
         if isinstance(stream, ReportStream):
             assert stream.batch_size == stream.service.value.in_one_batch(20) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "lasts", "words"),
+    [
+        (an_error(503, "ServiceUnavailable"), False, ""),
+        (an_error(503, "ServiceUnavailable"), True, "Graph failed"),
+        ({**an_error(429, "TooManyRequests"), "headers": {"Retry-After": "30"}}, False, ""),
+        (an_error(403, "S2SUnauthorized", "Invalid permission."), True, "The app may not read this."),
+        (an_error(404, "UnknownError"), True, "404"),
+        ({"status_code": 302, "text": "<html>A proxy</html>", "headers": {"Location": ""}}, True, "not https"),
+    ],
+    ids=["503 once", "503", "429 once", "403", "404", "a redirect to nowhere"],
+)
+def test_a_fault_of_graph(mocker: requests_mock.Mocker, answer: dict[str, Any], lasts: bool, words: str) -> None:
+    """Before the redirect: what passes is waited out, and what lasts makes the stream incomplete, with the reason."""
+    path = "reports/getMailboxUsageDetail"
+    reports = Reports(mocker, path, {"period='D180'": f"{HEADER}\r\n{NEWEST},a,False,1,"})
+    answers = [answer] if lasts else [answer, {"text": reports._redirect}]
+    mocker.get(re.compile(re.escape(GRAPH + path)), answers)
+
+    output = read("report_mailbox_usage", fails=lasts)
+
+    assert statuses(output, "report_mailbox_usage")[-1] == ("INCOMPLETE" if lasts else "COMPLETE")
+    assert len(rows(output)) == (0 if lasts else 1)
+    assert words in errors(output).get("report_mailbox_usage", "")
