@@ -44,7 +44,8 @@ class UsageReport:
         return Entities(numbers, lambda number: self._row(state, *divmod(number, rows)))
 
     def _row(self, state: State, day: int, number: int) -> Entity:
-        person = state.of(Directory).founded(("user", number))
+        directory = state.of(Directory)
+        person = directory.founded(("user", number))
         date = f"{state.today - timedelta(days=LATENCY + DAYS - 1 - day):%Y-%m-%d}"
         concealed = state.traits.concealed_names
         own = {
@@ -57,7 +58,7 @@ class UsageReport:
             "displayName": 'Vance, "Adele"\nof Müller',
             "siteId": "00000000-0000-0000-0000-000000000000" if concealed else person["id"],
             "siteUrl": CONCEALED if concealed else f"https://contoso.sharepoint.com/sites/{number}",
-            "groupId": person["id"],
+            "groupId": directory.ids["group"][number],
             "assignedProducts": "OFFICE 365 E5+ENTERPRISE MOBILITY + SECURITY E5",
             "audioDuration": "PT0S",
         }
