@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from simulated_tenant import Reply, Request, Tenant, additions, graph_types
+from simulated_tenant import Reply, Request, Tenant, additions, graph_types, report_columns
 from simulated_tenant.catalogue import CATALOGUE
-from simulated_tenant.collection import Collection
+from simulated_tenant.collection import Collection, Report
 
 ROOT = "https://graph.microsoft.com/v1.0"
 TEAMS = quote("resourceProvisioningOptions/Any(x:x eq 'Team')")
@@ -65,6 +68,9 @@ class Reader:
         return {item["id"] for item in self.items(address(parent, owners))}
 
     def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
+        if isinstance(collection, Report):
+            yield from self._rows(collection)
+            return
         columns = {column: owners[name] for name, column in collection.key_columns.items()}
         options = []
         if (
@@ -91,6 +97,29 @@ class Reader:
                 (member,) = collection.placeholders
                 key = {"id": owners[member], f"{collection.inverse}_id": item["id"]}
                 yield {"@odata.type": f"#microsoft.graph.{member}", **key}
+
+    def _rows(self, report: Report) -> Iterator[Entity]:
+        """The rows of a usage report's files: of the last days, or of the longest period."""
+        days = [str((self.tenant.today - timedelta(days=number)).date()) for number in range(28)]
+        for arguments in [f"date={day}" for day in days] if report.by_day else ["period='D180'"]:
+            location = self.get(f"{report.path}({arguments})").headers["Location"]
+            file = self.tenant.respond(Request.to(location)).body.decode("utf-8-sig")
+            headers = {header: name for name, header in report_columns.headers(report.type).items()}
+            kinds = graph_types.properties(report.type)
+            for line in csv.DictReader(io.StringIO(file, newline="")):
+                row = {headers[header]: typed(str(kinds[headers[header]]), text) for header, text in line.items()}
+                day = row["reportRefreshDate"]
+                yield row | {
+                    "reportDate": day,
+                    "id": " ".join([day, *(row[name] or "" for name in report.identified_by)]),
+                }
+
+
+def typed(kind: str, text: str) -> Any:
+    """A text of a file as a value of that type."""
+    if not text:
+        return None
+    return {"Int64": int, "Boolean": ("True", "Yes").__contains__}.get(kind, str)(text)  # type: ignore[operator]
 
 
 def address(collection: Collection, owners: Mapping[str, str]) -> str:

@@ -63,6 +63,8 @@ NEVER = {
     "chat_messages": "channelIdentity replyToId",
     "calendar_events": "seriesMasterId originalStart",
     "conditional_access_policies": "deletedDateTime",
+    "named_locations": "deletedDateTime",
+    "managed_devices": "ethernetMacAddress notes activationLockBypassCode deviceHealthAttestationState",
     "drives": "parentReference",
     "drive_items": "content deleted searchResult",
 }

@@ -17,6 +17,8 @@ OBJECT = "object"
 
 _SHAREPOINT = "kept in SharePoint: in a list's $select it fails the whole request"
 
+_DEFAULT = "a list fills it with a default: only a request for a single device has its value"
+
 NOT_LISTED: Mapping[str, Mapping[str, str]] = {
     "user": {
         "aboutMe": _SHAREPOINT,
@@ -34,6 +36,14 @@ NOT_LISTED: Mapping[str, Mapping[str, str]] = {
         "print": "kept in Universal Print, outside the directory",
     },
     "group": {"hasMembersWithLicenseErrors": "for $filter only, never returned"},
+    "managedDevice": {
+        "activationLockBypassCode": _DEFAULT,
+        "ethernetMacAddress": _DEFAULT,
+        "iccid": _DEFAULT,
+        "notes": _DEFAULT,
+        "physicalMemoryInBytes": _DEFAULT,
+        "udid": _DEFAULT,
+    },
 }
 """Published properties that a list does not return, and why: type → property → reason."""
 
@@ -167,6 +177,9 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "homeTenantName": "String",
         "userType": "String",
     },
+    # Both have derived types whose properties have no columns of their own.
+    "deviceActionResult": {"@odata.type": "String"},
+    "security.alertEvidence": {"@odata.type": "String"},
     "signIn": {"agent": OBJECT},
     "conditionalAccessPolicy": {"partialEnablementStrategy": "String"},
     "conditionalAccessConditionSet": {
@@ -216,6 +229,9 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "identitySet.application": ("teamworkApplicationIdentity",),
         "identitySet.user": ("teamworkUserIdentity",),
     },
+    # What each of the 48 kinds of evidence adds stays inside the JSON, as do the results of the actions on a device.
+    "managedDevice": {"deviceActionResult": ()},
+    "security.alert": {"security.alertEvidence": ()},
     "user": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},
     "group": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},
     "directoryObject": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},

@@ -6,6 +6,7 @@ collections that declare it as theirs.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -22,8 +23,11 @@ from .workloads.access import collections as access
 from .workloads.audit import collections as audit
 from .workloads.directory import collections as directory
 from .workloads.files import collections as files
+from .workloads.intune import collections as intune
 from .workloads.outlook import collections as outlook
+from .workloads.security import collections as security
 from .workloads.teams import collections as teams
+from .workloads.usage import collections as usage
 
 ROOT = "/v1.0/"
 WILD = "{}"
@@ -99,7 +103,8 @@ class Catalogue:
         if not path.startswith(ROOT):
             raise problem("no_such_version")
         node, taken = self._tree(host), []
-        for segment in map(unquote, path.removeprefix(ROOT).split("/")):
+        # A function's arguments are none of its name.
+        for segment in map(unquote, re.sub(r"\((?:date|period)=[^/]*\)$", "", path).removeprefix(ROOT).split("/")):
             literal = segment.lower() or "?"
             if literal not in node:
                 taken.append(segment)
@@ -202,7 +207,7 @@ def _finder(parents: tuple[Collection, ...]) -> Finder:
     return next((parent.find for parent in parents if parent.find), search)
 
 
-WORKLOADS = (directory, access, teams, outlook, files, audit)
+WORKLOADS = (directory, access, teams, outlook, files, audit, security, intune, usage)
 CATALOGUE = Catalogue(
     (endpoint for workload in WORKLOADS for endpoint in workload.ENDPOINTS),
     (path for workload in WORKLOADS for path in workload.NOT_SIMULATED),

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CHINA = "microsoftgraph.chinacloudapi.cn"
 BLEU, DELOS, GOVSG = "graph.svc.sovcloud.fr", "graph.svc.sovcloud.de", "graph.svc.sovcloud.sg"
+L4, L5, CHINA = "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"
 GRAPHS: Mapping[str, tuple[str, ...]] = {
     "login.microsoftonline.com": ("graph.microsoft.com",),
-    "login.microsoftonline.us": ("graph.microsoft.us", "dod-graph.microsoft.us"),
+    "login.microsoftonline.us": (L4, L5),
     "login.chinacloudapi.cn": (CHINA,),
     "login.sovcloud-identity.fr": (BLEU,),
     "login.sovcloud-identity.de": (DELOS,),

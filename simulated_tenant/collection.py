@@ -234,6 +234,16 @@ class Collection(Endpoint):
         return {name: "".join(f"_{c.lower()}" if c.isupper() else c for c in name) + "_id" for name in names}
 
 
+@dataclass(frozen=True)
+class Report(Collection):
+    """A usage report, of which Graph has a file of each day (`by_day`) or of a period alone. Its path takes the day or
+    the period in brackets, and answers with a redirect to the file. The entities are the rows of all days, and the id
+    of each is made of the day and of the properties that it is `identified_by`."""
+
+    by_day: bool = True
+    identified_by: tuple[str, ...] = ()
+
+
 class Query:
     """What decides which entities a collection holds for whom: the ids in the path, the app's roles, and preferences.
 

@@ -20,7 +20,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
+
+from . import report_columns
 
 # "String" (an Edm type), "bodyType" (an enum) or "itemBody" (a type); in a one-element list: a collection of it.
 PropertyType = str | list[str]
@@ -61,8 +63,9 @@ class UnknownType(ValueError):
 
 @lru_cache(maxsize=1)
 def load() -> GraphTypes:
-    """The stored extract."""
+    """The stored extract, and the usage reports, which are published in words alone."""
     data: GraphTypes = json.loads(DATA_FILE.read_text(encoding="utf-8"))
+    data["types"] |= cast(dict[str, GraphType], report_columns.types())
     return data
 
 

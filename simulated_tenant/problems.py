@@ -44,6 +44,14 @@ team_too_new            401 Unauthorized Unauthorized
 chat_not_found          404 NotFound No chat or user found with id {id}
 chats_app_only          412 PreconditionFailed Requested API is not supported in application-only context
 sign_ins_not_premium    403 Authentication_RequestFromNonPremiumTenantOrB2CTenant Tenant is not a B2C tenant and doesn't have premium license
+reports_denied          403 S2SUnauthorized Invalid permission.
+report_out_of_range     400 InvalidArgument The date '{id}' is not within the last 30 days.
+report_without_period   400 InvalidArgument There is no report for '{id}'.
+not_provisioned         403 Forbidden Account is not provisioned.
+security_denied         403 Forbidden Missing scopes in the request.
+no_intune               400 BadRequest Request not applicable to target tenant.
+intune_denied           403 Forbidden Application is not authorized to perform this operation.
+not_licensed            403 Forbidden Your tenant is not licensed for this feature.
 audit_denied            403 Authentication_MSGraphPermissionMissing Calling principal does not have required MSGraph permissions AuditLog.Read.All
 roles_not_governed      400 AadPremiumLicenseRequired The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.
 policies_denied         403 AccessDenied You cannot perform the requested operation, required scopes are missing in the token.

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from . import additions, delta
+from . import additions, delta, downloads
 from .arrange import arrange
 from .catalogue import Catalogue
-from .collection import Call, Collection, Endpoint, SingleEntity
+from .collection import Call, Collection, Endpoint, Report, SingleEntity
 from .paging import page, page_size, position_of
 from .problems import problem
 from .shapes import Entity
@@ -38,6 +38,8 @@ def respond(
         raise endpoint.workload.denial(call)
     endpoint.workload.gate(call)
     endpoint.gate(call)
+    if isinstance(endpoint, Report):
+        return downloads.redirect(call, endpoint)
     body = _collection(call, catalogue, endpoint) if isinstance(endpoint, Collection) else _single(call, catalogue)
     headers = json_headers(request, request_id())
     if call.immutable_ids and endpoint.workload.immutable_ids:

@@ -45,6 +45,11 @@ class Size:
     sign_ins: int = 60
     directory_audits: int = 70
     policies: int = 4
+    named_locations: int = 8
+    risky_users: int = 9
+    risk_detections: int = 12
+    incidents: int = 8
+    managed_devices: int = 9
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "microsoft365_groups", min(self.microsoft365_groups, self.groups))
@@ -80,6 +85,10 @@ class Traits:
 
     premium: bool = True
     governance: bool = True
+    identity_protection: bool = True
+    defender: bool = True
+    intune: bool = True
+    concealed_names: bool = False
     sharepoint_licence: bool = True
     app_disabled: bool = False
     secret_expired: bool = False

@@ -14,7 +14,7 @@ from functools import lru_cache
 from threading import RLock
 from typing import Any
 
-from . import batch, router, signin
+from . import batch, downloads, router, signin
 from .catalogue import CATALOGUE, Catalogue
 from .expected import Expected
 from .faults import Faults
@@ -123,7 +123,8 @@ class Tenant(State):
         if batch.is_batch(request):
             return batch.respond(self, request, self._reply_in_batch)
         mailboxes: list[str] = []
-        reply = signin.respond(self, request) or self._reply_of_graph(request, mailboxes)
+        file = downloads.respond(self, self.catalogue, request)
+        reply = file or signin.respond(self, request) or self._reply_of_graph(request, mailboxes)
         reply.mailboxes = mailboxes
         return reply
 

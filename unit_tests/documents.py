@@ -17,6 +17,7 @@ from source_microsoft_graph.config.configuration import SPEC
 from source_microsoft_graph.errors import Help
 from source_microsoft_graph.graph.catalogue import CATALOGUE, Action
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.report import ReportStream
 from source_microsoft_graph.streams.window import WindowStream
 from source_microsoft_graph.sync.cursors import DELETED_AT, UPDATED_AT
 from unit_tests.references import references
@@ -65,7 +66,7 @@ def _deletes(stream: GraphStream) -> str:
         return "is missing from the next sync"
     if stream.cursor_field == UPDATED_AT:
         return f"has `{DELETED_AT}`"
-    if isinstance(stream, WindowStream):
+    if isinstance(stream, WindowStream | ReportStream):
         return "nothing: a log"
     if "deleted_date_time" in stream.get_json_schema()["properties"]:
         return "has `deleted_date_time`"

@@ -79,6 +79,25 @@ _KNOWN = (
     Reference("user_manager", "manager_id", "users", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
+    # The rows of both bear the user's id, and a risk outlives the user:
+    # https://learn.microsoft.com/graph/api/resources/userregistrationdetails, riskyuser, riskdetection
+    Reference("user_registration_details", "id", "users"),
+    Reference("risky_users", "id", "users", always=False),
+    Reference("risk_detections", "user_id", "users", always=False),
+    # https://learn.microsoft.com/graph/api/resources/security-alert
+    Reference("security_alerts", "incident_id", "security_incidents", always=False),
+    # https://learn.microsoft.com/graph/api/resources/intune-devices-manageddevice
+    Reference("managed_devices", "user_id", "users", always=False),
+    Reference("managed_devices", "azure_ad_device_id", "devices", "device_id", always=False),
+    # Reports outlive what they are about: https://learn.microsoft.com/graph/api/resources/report
+    Reference("report_teams_user_activity", "user_id", "users", always=False),
+    Reference("report_teams_device_usage", "user_id", "users", always=False),
+    Reference("report_office365_active_users", "user_principal_name", "users", "user_principal_name", always=False),
+    Reference("report_email_activity", "user_principal_name", "users", "user_principal_name", always=False),
+    Reference("report_mailbox_usage", "user_principal_name", "users", "user_principal_name", always=False),
+    Reference("report_onedrive_usage", "owner_principal_name", "users", "user_principal_name", always=False),
+    Reference("report_copilot_usage", "user_principal_name", "users", "user_principal_name", always=False),
+    Reference("report_office365_groups_activity", "group_id", "groups", always=False),
     # https://learn.microsoft.com/graph/api/resources/itemreference
     Reference("drive_items", "parent_reference", "drives", part="drive_id", always=False),
 )

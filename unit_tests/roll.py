@@ -58,6 +58,22 @@ PUBLISHED = (
     "application_owner",
     "service_principal_owner",
     "user_manager",
+    "user_registration_details",
+    "named_locations",
+    "risky_users",
+    "risk_detections",
+    "security_alerts",
+    "security_incidents",
+    "managed_devices",
+    "report_office365_active_users",
+    "report_teams_user_activity",
+    "report_teams_device_usage",
+    "report_email_activity",
+    "report_mailbox_usage",
+    "report_onedrive_usage",
+    "report_sharepoint_site_usage",
+    "report_office365_groups_activity",
+    "report_copilot_usage",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from
@@ -126,11 +142,13 @@ def one_of_each() -> Iterator[str]:
 
 def probes() -> list[int]:
     """How many streams share each request of a check: those of one service whose owners become known at the same time,
-    as many as a batch takes."""
+    as many as a batch takes and the service allows at the same time."""
     streams = every_stream()
     sharing = Counter((stream.service, depth(stream, streams)) for stream in streams)
-    full = [MAX_BATCH for number in sharing.values() for _ in range(number // MAX_BATCH)]
-    return [*full, *(number % MAX_BATCH for number in sharing.values() if number % MAX_BATCH)]
+    sizes = {service: service.value.in_one_batch(MAX_BATCH) for service, _ in sharing}
+    full = [sizes[service] for (service, _), number in sharing.items() for _ in range(number // sizes[service])]
+    rest = (number % sizes[service] for (service, _), number in sharing.items())
+    return [*full, *filter(None, rest)]
 
 
 # What the simulated tenant knows of a stream.

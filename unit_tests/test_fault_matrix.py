@@ -25,6 +25,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import PLACEHOLDER, GraphStream
+from source_microsoft_graph.streams.report import ReportStream
 from unit_tests.documents import every_stream
 from unit_tests.graph_api import GRAPH, Answer, FakeGraph, an_error, read, rows, statuses, throttled, told
 
@@ -221,8 +222,10 @@ def ids_in(path: str) -> set[str]:
 
 
 NAMES = {type(stream): stream.name for stream in every_stream()}
-OF_THE_TENANT = [stream for stream in STREAMS if not PLACEHOLDER.search(stream.path_template)]
-BELOW_OTHERS = [stream for stream in STREAMS if stream not in OF_THE_TENANT]
+# Usage reports are files behind redirects and have no pages: test_reports.py has their faults.
+LISTS = [stream for stream in STREAMS if not issubclass(stream, ReportStream)]
+OF_THE_TENANT = [stream for stream in LISTS if not PLACEHOLDER.search(stream.path_template)]
+BELOW_OTHERS = [stream for stream in LISTS if stream not in OF_THE_TENANT]
 
 
 def other_than(stream: type[GraphStream]) -> str:

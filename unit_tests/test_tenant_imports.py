@@ -17,12 +17,12 @@ PACKAGE = "simulated_tenant"
 LAYERS = {
     "state": (
         "additions certificates changes clouds entities filters graph_types history limits mutations position problems "
-        "request_log shapes size state tokens trust wire"
+        "report_columns request_log shapes size state tokens trust wire"
     ),
     "declarations": "arrange collection delta generated paging",
     "workloads": "workloads workloads.*",
     "catalogue": "catalogue expected",
-    "Graph and sign-in": "batch faults identity router signin throttling",
+    "Graph and sign-in": "batch downloads faults identity router signin throttling",
     "tenant": "tenant",
     "server": "server __init__ __main__",
 }

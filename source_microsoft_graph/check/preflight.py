@@ -88,7 +88,8 @@ class Preflight:
 
     def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
         requests = deque(request for _, request in probes)
-        for page_response in self._sync.client.responses(requests, BatchSize(MAX_BATCH)):
+        most = requests[0].service.value.in_one_batch(MAX_BATCH)
+        for page_response in self._sync.client.responses(requests, BatchSize(most, most)):
             stream = next(stream for stream, request in probes if request is page_response.request)
             if page_response.rule.action is Action.READ:
                 self._note_first(stream, page_response)

@@ -9,13 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-_WORD = re.compile(r"\w+")
-
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud. Hosts may have a port; `lacks` holds what its Graph does not know of paths: segments, or several of
-    one path with slashes between them."""
+    """One cloud. Hosts may have a port; `lacks` holds what its Graph does not know of paths, as regular expressions of
+    whole words."""
 
     login_host: str
     graph_host: str
@@ -27,34 +25,38 @@ class Cloud:
 
     def serves(self, path: str) -> bool:
         """Whether this cloud's Graph has the path, whose placeholders stand in braces."""
-        segments = set(_WORD.findall(path))
-        return not any(segments.issuperset(lack.split("/")) for lack in self.lacks)
+        return not any(re.search(rf"\b{lack}\b", path) for lack in self.lacks)
 
+
+_REPORTS = frozenset({r"reports/get\w+", "copilot"})
+"""Usage reports, which no cloud but the worldwide one has."""
 
 CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
-    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
-    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
+    "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us", _REPORTS),
+    "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us", _REPORTS),
     "china": Cloud(
-        "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn", frozenset({"administrativeUnits/delta"})
+        "login.chinacloudapi.cn",
+        "microsoftgraph.chinacloudapi.cn",
+        _REPORTS | {"identityProtection", "security", "administrativeUnits/delta"},
     ),
 }
 """The clouds by the names of the form."""
 
 SOVEREIGN: Mapping[str, Cloud] = {
-    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", frozenset({"identity"})),
+    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", _REPORTS | {"identity", "security"}),
     "Delos (Germany)": Cloud(
         "login.sovcloud-identity.de",
         "graph.svc.sovcloud.de",
-        frozenset({"identity", "teams", "chats", "roleEligibilitySchedules", "roleAssignmentSchedules"}),
+        _REPORTS | {"identity", "teams", "chats", "security"} | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        frozenset(
-            {"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}
-            | {"roleEligibilitySchedules", "roleAssignmentSchedules"}
-        ),
+        _REPORTS
+        | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
+        | {"teams", "chats", "messages", "events", "contacts", "drive", "drives"}
+        | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -5,6 +5,7 @@ https://learn.microsoft.com/graph/errors
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -77,7 +78,7 @@ NOT_IN_CLOUD = Help(
     Lack.CLOUD,
 )
 _NO_PREMIUM = Help(
-    "Sign-in logs need a Microsoft Entra ID P1 or P2 licence in this tenant.",
+    "Sign-in logs and registration details need a Microsoft Entra ID P1 or P2 licence in this tenant.",
     "Get one, or leave the stream out.",
     f"{LEARN}/graph/api/signin-list",
     Lack.LICENCE,
@@ -204,6 +205,11 @@ UNKNOWN = ErrorRule(
 _WITHOUT_A_BODY = {408, 409, 410, 429}
 """Refusals whose status says enough, whoever wrote the body."""
 
+_FAILED_PROVIDER = re.compile(r'\b199\b.*/{?[45]\d\d}?/{?\d+}?"')
+"""`Warning: 199 - "Vendor/Provider/StatusCode/LatencyInMs"`: a service behind Graph's security API that failed, so that
+its objects are missing: https://learn.microsoft.com/graph/api/resources/security-error-codes. Other warnings, such as
+299 for a deprecated API, say nothing about the page."""
+
 CATALOGUE: tuple[ErrorRule, ...] = (
     # The order matters: the first rule that matches is taken.
     ErrorRule(429, Action.WAIT, _THROTTLED),
@@ -303,7 +309,7 @@ def classify(response: GraphResponse) -> ErrorRule:
     """
     status = response.status_code
     if 200 <= status < 300:
-        if status != 200:
+        if status != 200 or _FAILED_PROVIDER.search(response.headers.get("Warning", "")):
             return _PARTIAL
         return _PAGE if isinstance(response.body.get("value"), list) and response.error is None else _MALFORMED
     if status == 503 and "Retry-After" in response.headers:

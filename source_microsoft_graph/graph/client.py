@@ -24,6 +24,7 @@ from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
 from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize, batch_body, sub_responses
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule, classify
+from source_microsoft_graph.graph.downloads import Downloads
 from source_microsoft_graph.graph.memory import Admission, ByteBudget, OverBudget, budget_bytes
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.graph.request import PageRequest
@@ -152,10 +153,12 @@ class GraphClient:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Proxies and certificates as the environment has them. Every request goes to one host, so once is enough.
         self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
+        bounds = Bounds(min(_IN_ALL, clock.patience.response), _LARGEST, _LARGEST)
+        self._downloads = Downloads(self._timeout, bounds)
         self._session.mount(
             "https://",
             BoundedAdapter(
-                Bounds(min(_IN_ALL, clock.patience.response), _LARGEST, _LARGEST),
+                bounds,
                 pool_connections=MAX_CONNECTION_POOL_SIZE,
                 pool_maxsize=MAX_CONNECTION_POOL_SIZE,
             ),
@@ -184,7 +187,8 @@ class GraphClient:
             was_throttled = any(pending.throttled for pending in batch)
             batch = self._next_batch(queue, waiting, batch_size.current, new_first=was_throttled)
             with ExitStack() as slot:
-                self._limiter.wait(batch[0].request.service, len(batch), self._slots)
+                first = batch[0].request
+                self._limiter.wait(first.service, len(batch), self._slots, first.part)
                 slot.push(self._slots)
                 admission = slot.enter_context(self._admission(len(batch), batch_size))
                 self.raise_if_failed()
@@ -247,6 +251,8 @@ class GraphClient:
         if len(urls) == 1:
             most = _LARGEST_SHRINKABLE if batch[0].request.shrinkable else _LARGEST
             sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]), admission, most)
+            if (redirect := batch[0].request.redirect) and response.status_code == 302:
+                response = self._downloads.page(response, redirect)
             return sent, len(response.content), deque([response])
         envelope = batch_body([_relative(url) for url in urls], headers)
         sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope), admission, _LARGEST)
@@ -307,7 +313,7 @@ class GraphClient:
         """The final response, or None where the request has to be sent again."""
         rule, request, now = classify(response), pending.request, self._clock.now()
         if response.is_near_limit:
-            self._limiter.near_limit(request.service)
+            self._limiter.near_limit(request.service, request.part)
         self._note(request, rule, sent)
         lasting: GraphUnavailable | None = None
         match rule.action:
@@ -356,7 +362,7 @@ class GraphClient:
         if service.value.per_object or pending.throttled_alone_since is not None:
             pending.ready_at = now + wait
         else:
-            self._limiter.pause(service, wait)
+            self._limiter.pause(service, wait, pending.request.part)
         return None
 
     def _is_its_own_limit(self, pending: PendingRequest) -> bool:

@@ -35,7 +35,8 @@ class Limit:
     `grows` says that the limit grows with the tenant's users or licences, which an app is not told. `requests` is then
     what the smallest tenant gets: no rate is kept until Graph refuses, and no lower one than that afterwards. Any other
     limit is kept from the start. After a refusal less than the limit is sent, for other apps may share it. `per_object`
-    says that a refusal concerns one mailbox and not the service.
+    says that a refusal concerns one mailbox and not the service, and `per_part` that each part of the service has this
+    limit for itself.
     """
 
     name: str
@@ -44,6 +45,11 @@ class Limit:
     min_interval: float = 0.0
     grows: bool = False
     per_object: bool = False
+    per_part: bool = False
+
+    def in_one_batch(self, most: int) -> int:
+        """How many of `most` requests may be sent at the same time. Those of a batch count for one part."""
+        return 1 if self.per_part else min(most, self.requests)
 
 
 class Service(Enum):
@@ -62,7 +68,13 @@ class Service(Enum):
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)
     REPORTS = Limit("audit logs", 5, 10)
-    CONDITIONAL_ACCESS = Limit("Conditional Access", 1, 1)
+    # One budget for all apps of a tenant, which identity protection shares, and no word of how long to wait.
+    CONDITIONAL_ACCESS = Limit("Conditional Access and identity protection", 1, 1)
+    SECURITY = Limit("security", 150, 60)
+    INTUNE_DEVICES = Limit("Intune devices", 2_000, 20)
+    # For each report. One for each day of four weeks is more than that, so it is kept from Graph's first refusal on:
+    # most tenants have fewer days to read in a sync.
+    USAGE_REPORTS = Limit("usage reports", 14, 600, grows=True, per_part=True)
 
 
 @dataclass(slots=True)
@@ -104,34 +116,36 @@ class RateLimiter:
 
     def __init__(self, clock: SyncClock) -> None:
         self._clock = clock
-        self._meters = {
-            service: _Meter(service.value.seconds * _MARGIN, None if service.value.grows else service.value.requests)
-            for service in Service
-        }
+        self._meters: dict[tuple[Service, str], _Meter] = {}
         self._lock = threading.Lock()
 
-    def wait(self, service: Service, requests: int = 1, slots: AbstractContextManager[Any] = _NO_SLOTS) -> None:
+    def wait(
+        self,
+        service: Service,
+        requests: int = 1,
+        slots: AbstractContextManager[Any] = _NO_SLOTS,
+        part: str = "",
+    ) -> None:
         """Return with a slot taken, as soon as one is free and the service may be sent this many requests.
 
         Waits for the rate limit before taking a slot, then checks the limit again: a pause may have begun meanwhile,
         and a worker that waits for one service must not hold a slot that another service could use.
         """
         while True:
-            while (delay := self.delay(service, requests)) > 0:
+            while (delay := self.delay(service, requests, part)) > 0:
                 self._clock.sleep(delay)
             slots.__enter__()
-            if self.delay(service, requests, take=True) <= 0:
+            if self.delay(service, requests, part, take=True) <= 0:
                 return
             slots.__exit__(None, None, None)
 
-    def delay(self, service: Service, requests: int = 1, *, take: bool = False) -> float:
+    def delay(self, service: Service, requests: int = 1, part: str = "", *, take: bool = False) -> float:
         """Seconds until the service may be sent so many requests. With `take` they count as sent if that is now. After
         the end of the sync nothing is held back."""
         if self._clock.is_stopped:
             return 0.0
-        meter = self._meters[service]
         with self._lock:
-            now = self._clock.now()
+            meter, now = self._meter(service, part), self._clock.now()
             self._speed_up(service, meter, now)
             delay = meter.opens_at(now, requests) - now
             if delay > _NEGLIGIBLE:
@@ -140,17 +154,24 @@ class RateLimiter:
                 meter.take(now, requests)
             return 0.0
 
-    def pause(self, service: Service, seconds: float) -> None:
+    def _meter(self, service: Service, part: str) -> _Meter:
+        """The meter of a service, or of a part that has its own. To be called with the lock."""
+        limit, key = service.value, (service, part if service.value.per_part else "")
+        if key not in self._meters:
+            self._meters[key] = _Meter(limit.seconds * _MARGIN, None if limit.grows else limit.requests)
+        return self._meters[key]
+
+    def pause(self, service: Service, seconds: float, part: str = "") -> None:
         """Send nothing to the service for so many seconds, and less afterwards; a longer pause already set stands."""
-        meter = self._meters[service]
         with self._lock:
+            meter = self._meter(service, part)
             meter.resume_at = max(meter.resume_at, self._clock.now() + seconds)
             self._slow_down(service, meter)
 
-    def near_limit(self, service: Service) -> None:
+    def near_limit(self, service: Service, part: str = "") -> None:
         """Graph announces that it is about to throttle: send no more from now on than was sent up to now."""
         with self._lock:
-            self._slow_down(service, self._meters[service])
+            self._slow_down(service, self._meter(service, part))
 
     def _slow_down(self, service: Service, meter: _Meter) -> None:
         """Once a window: all requests under way are refused at about the same time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,19 @@ from source_microsoft_graph.graph.rate_limits import Service
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """That Graph answers with a redirect to a file. `objects` reads the objects of a page out of the file, and raises
+    `ValueError` where it cannot; None says that it is enough to know that there is a file, which is not fetched."""
+
+    objects: Callable[[bytes], list[dict[str, Any]]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class PageRequest:
     """The next page of a listing. `listing` is the caller's own and comes back with the response. `shrinkable` says
     that the same objects can be requested in smaller pages. `not_before` is a time of the clock's. `headers` are sent
-    beside the usual ones."""
+    beside the usual ones. `part` is what of the service has limits of its own, `redirect` what to expect instead of a
+    page; such a request is never one of a batch."""
 
     url: str
     service: Service
@@ -21,3 +30,5 @@ class PageRequest:
     listing: Any = None
     not_before: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
+    redirect: Redirect | None = None

@@ -11,7 +11,15 @@ from source_microsoft_graph.streams.access import (
     RoleEligibilitySchedules,
     ServicePrincipalOwner,
 )
-from source_microsoft_graph.streams.audit import AuditLogsDirectory, AuditLogsSignins, ConditionalAccessPolicies
+from source_microsoft_graph.streams.audit import (
+    AuditLogsDirectory,
+    AuditLogsSignins,
+    ConditionalAccessPolicies,
+    NamedLocations,
+    RiskDetections,
+    RiskyUsers,
+    UserRegistrationDetails,
+)
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
@@ -26,7 +34,20 @@ from source_microsoft_graph.streams.directory import (
     ServicePrincipals,
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
+from source_microsoft_graph.streams.intune import ManagedDevices
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
+from source_microsoft_graph.streams.reports import (
+    ReportCopilotUsage,
+    ReportEmailActivity,
+    ReportMailboxUsage,
+    ReportOffice365ActiveUsers,
+    ReportOffice365GroupsActivity,
+    ReportOnedriveUsage,
+    ReportSharepointSiteUsage,
+    ReportTeamsDeviceUsage,
+    ReportTeamsUserActivity,
+)
+from source_microsoft_graph.streams.security import SecurityAlerts, SecurityIncidents
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
 from source_microsoft_graph.streams.tenant import (
     AdministrativeUnitMember,
@@ -75,4 +96,20 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ApplicationOwner,
     ServicePrincipalOwner,
     UserManager,
+    UserRegistrationDetails,
+    NamedLocations,
+    RiskyUsers,
+    RiskDetections,
+    SecurityAlerts,
+    SecurityIncidents,
+    ManagedDevices,
+    ReportOffice365ActiveUsers,
+    ReportTeamsUserActivity,
+    ReportTeamsDeviceUsage,
+    ReportEmailActivity,
+    ReportMailboxUsage,
+    ReportOnedriveUsage,
+    ReportSharepointSiteUsage,
+    ReportOffice365GroupsActivity,
+    ReportCopilotUsage,
 )

@@ -1,9 +1,10 @@
-"""What happened in the tenant, and the policies that decide what may."""
+"""What happened in the tenant, the policies that decide what may, and how safely people sign in."""
 
 from __future__ import annotations
 
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.changed import ChangedStream
 from source_microsoft_graph.streams.window import WindowStream
 
 
@@ -31,3 +32,42 @@ class ConditionalAccessPolicies(GraphStream):
     path_template = "identity/conditionalAccess/policies"
     service = Service.CONDITIONAL_ACCESS
     permissions = ("Policy.Read.All",)
+
+
+class UserRegistrationDetails(GraphStream):
+    """One row per user whose account is enabled, and their ways to sign in: https://learn.microsoft.com/graph/api/authenticationmethodsroot-list-userregistrationdetails"""
+
+    path_template = "reports/authenticationMethods/userRegistrationDetails"
+    service = Service.REPORTS
+    permissions = ("AuditLog.Read.All",)
+
+
+class NamedLocations(GraphStream):
+    """One row per location that policies name: https://learn.microsoft.com/graph/api/conditionalaccessroot-list-namedlocations"""
+
+    path_template = "identity/conditionalAccess/namedLocations"
+    service = Service.CONDITIONAL_ACCESS
+    permissions = ("Policy.Read.All",)
+    page_size = None
+
+
+class RiskyUsers(ChangedStream):
+    """One row per user that was ever found at risk: https://learn.microsoft.com/graph/api/riskyuser-list"""
+
+    path_template = "identityProtection/riskyUsers"
+    cursor_field = "risk_last_updated_date_time"
+    changed_since = {"$filter": "riskLastUpdatedDateTime ge {since}"}
+    service = Service.CONDITIONAL_ACCESS
+    permissions = ("IdentityRiskyUser.Read.All",)
+    page_size = 500
+
+
+class RiskDetections(ChangedStream):
+    """One row per detection of a risk, as it stands by now: https://learn.microsoft.com/graph/api/riskdetection-list"""
+
+    path_template = "identityProtection/riskDetections"
+    cursor_field = "last_updated_date_time"
+    changed_since = {"$filter": "lastUpdatedDateTime ge {since}"}
+    service = Service.CONDITIONAL_ACCESS
+    permissions = ("IdentityRiskEvent.Read.All",)
+    page_size = 500

@@ -1,10 +1,11 @@
-"""Streams of events, read by the time at which each happened."""
+"""Streams of events and alerts, read by their times."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
@@ -13,9 +14,12 @@ from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.sync.context import as_text
 from source_microsoft_graph.sync.cursors import CursorMove, SingleCursor, SliceProgress, StreamCursor
 
-_AGES = [timedelta(days=days) for days in (30, 14, 7, 3)]
-"""Where windows end, counted back from now. Entra keeps logs for 30 days, and each window costs a request of five that
-Graph allows in ten seconds: https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
+_ENTRA_KEEPS = timedelta(days=30)
+"""https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
+
+_AGES = [_ENTRA_KEEPS, *(timedelta(days=days) for days in (14, 7, 3))]
+"""Where windows end, counted back from now. Each costs a request, of which Graph allows five in ten seconds for the
+logs of Entra."""
 
 
 class WindowStream(GraphStream, ABC):
@@ -24,7 +28,13 @@ class WindowStream(GraphStream, ABC):
 
     A window begins at its first second and ends before its last, so that each record is in one window alone. Graph
     shows some records late, so a read begins some time before the end of the last one; see `lookback_window`.
+
+    The time may be that of a record's last change. A record that changes during the read is then in a later window
+    than it was, or in the next read, and never in none.
     """
+
+    kept_for: ClassVar[timedelta | None] = _ENTRA_KEEPS
+    """How long the service keeps records; None where no time is known. Graph refuses a filter for a time before."""
 
     def new_cursor(self) -> StreamCursor:
         return SingleCursor(self.fingerprint, of_time=True)
@@ -35,8 +45,7 @@ class WindowStream(GraphStream, ABC):
             yield from self._windows(progress.since()) if progress else (stream_slice,)
 
     def _windows(self, position: str | None) -> Iterator[Slice]:
-        if not self.sync.client.date and (probe := self.probe(None)):
-            self.sync.client.get(probe)
+        learn_the_time(self)
         now, start = self.sync.started_at, self._start(position)
         after, position = as_text(start) if start else None, position or ""
         for end in (*(now - age for age in _AGES), now):
@@ -46,12 +55,12 @@ class WindowStream(GraphStream, ABC):
                 after = position = until
 
     def _start(self, position: str | None) -> datetime | None:
-        """From when on to read. Where that is before all that Entra keeps, it is the beginning: Graph refuses a filter
-        for a time that far back."""
+        """From when on to read; None, which is the beginning, where that is before all that the service keeps."""
         start: datetime | None = self.sync.config.start_date
         if position:
             start = datetime.fromisoformat(position) - self.sync.config.lookback_window
-        return start if start and start > self.sync.started_at - _AGES[0] else None
+        is_kept = start and (self.kept_for is None or start > self.sync.started_at - self.kept_for)
+        return start if is_kept else None
 
     def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
         if not stream_slice:
@@ -66,3 +75,9 @@ class WindowStream(GraphStream, ABC):
             clauses.insert(0, f"{time} ge {stream_slice['after']}")
         query: Mapping[str, str] = {**self.query, "$filter": " and ".join(clauses)}
         yield self.listing(self.path(), {}, query, move=CursorMove(stream_slice["position"], stream_slice["until"]))
+
+
+def learn_the_time(stream: GraphStream) -> None:
+    """Let Graph answer once, so that the start of the sync is known by its clock too."""
+    if not stream.sync.client.date and (probe := stream.probe(None)):
+        stream.sync.client.get(probe)

@@ -1,22 +1,25 @@
-"""The collections of Entra's logs and of its Conditional Access policies.
+"""The collections of Entra's logs, of Conditional Access and of identity protection.
 
 https://learn.microsoft.com/graph/api/resources/azure-ad-auditlog-overview
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from simulated_tenant.clouds import BLEU, DELOS, GOVSG
+from simulated_tenant.clouds import BLEU, CHINA, DELOS, GOVSG
 from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Workload, words
-from simulated_tenant.generated import Generated, Owner
+from simulated_tenant.generated import Generated, Owner, TimedMutations
 from simulated_tenant.limits import RequestLimit
-from simulated_tenant.problems import problem
-from simulated_tenant.shapes import EPOCH, Entity, graph_time
+from simulated_tenant.problems import Problem, problem
+from simulated_tenant.shapes import EPOCH, Entity, Guids, graph_time
+from simulated_tenant.size import FIRST_SPECIAL_USER
 from simulated_tenant.state import State
 from simulated_tenant.workloads.audit.contents import Audit
 from simulated_tenant.workloads.audit.mutations import LogMutations
+from simulated_tenant.workloads.directory.contents import Directory
 
 LOGS = Workload(
     "audit", denial=lambda query: problem("audit_denied"), lacking_in=(GOVSG,), limits=(RequestLimit(5, 10),)
@@ -27,12 +30,26 @@ CONDITIONAL_ACCESS = Workload(
     lacking_in=(BLEU, DELOS, GOVSG),
     limits=(RequestLimit(1, 1, retry_after=False),),
 )
+# One budget of requests for both: https://learn.microsoft.com/graph/throttling-limits#identity-protection-and-conditional-access-service-limits
+IDENTITY_PROTECTION = replace(
+    CONDITIONAL_ACCESS,
+    lacking_in=(CHINA, GOVSG),
+    oversized=lambda top, most: Problem(
+        400, "BadRequest", f"Invalid page size specified: '{top}'. Must be between 1 and {most} inclusive."
+    ),
+)
 
 
 def _premium(query: Query) -> None:
-    """Sign-ins need Entra ID P1 or P2: https://learn.microsoft.com/graph/api/signin-list#permissions"""
+    """Sign-ins and registration details need Entra ID P1 or P2: https://learn.microsoft.com/graph/api/signin-list#permissions"""
     if not query.state.traits.premium:
         raise problem("sign_ins_not_premium")
+
+
+def _protected(query: Query) -> None:
+    """Identity protection needs Entra ID P2: https://learn.microsoft.com/entra/id-protection/overview-identity-protection#license-requirements"""
+    if not query.state.traits.identity_protection:
+        raise problem("not_licensed")
 
 
 def _policy(state: State, owner: Owner, number: int) -> Entity:
@@ -45,6 +62,66 @@ def _policy(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+def _registration(state: State, owner: Owner, number: int) -> Entity:
+    """A row bears the id of its user; the times are those of the report, and people without a second method have an
+    empty text for the preferred one."""
+    person = state.of(Directory).founded(("user", number))
+    return {
+        "userPrincipalName": person["userPrincipalName"],
+        "userDisplayName": person["displayName"],
+        "userType": person["userType"].lower(),
+        "lastUpdatedDateTime": f"{state.today:%Y-%m-%dT03:16:01}.7292271Z",
+        **({"userPreferredMethodForSecondaryAuthentication": "", "methodsRegistered": []} if number % 3 == 1 else {}),
+    }
+
+
+def _location(state: State, owner: Owner, number: int) -> Entity:
+    """Every other one is a list of countries, which has no isTrusted."""
+    own = {"displayName": f"Location {number}", "deletedDateTime": None}
+    if number % 2:
+        countries = {"countriesAndRegions": ["AT", "DE"], "includeUnknownCountriesAndRegions": False}
+        return own | countries | {
+            "@odata.type": "#microsoft.graph.countryNamedLocation", "countryLookupMethod": "clientIpAddress",
+        }  # fmt: skip
+    ranges = [{"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": f"203.0.113.{number}/32"}]
+    return own | {"@odata.type": "#microsoft.graph.ipNamedLocation", "isTrusted": number % 4 == 0, "ipRanges": ranges}
+
+
+def _at_risk(state: State, owner: Owner, number: int) -> Entity:
+    """A user at risk: the row bears the user's id, and stays where the user is gone, with isDeleted false."""
+    return {
+        "riskState": ("atRisk", "remediated", "dismissed")[number % 3],
+        "isDeleted": False,
+        "riskLastUpdatedDateTime": graph_time(EPOCH + timedelta(hours=2 * number)),
+    }
+
+
+def _detection(state: State, owner: Owner, number: int) -> Entity:
+    """The time of the last change is later than that of the detection. The additional information is JSON in a text."""
+    detected = EPOCH + timedelta(hours=number)
+    return {
+        "userId": _ids_of_users(state)[number % state.size.users],
+        "detectedDateTime": graph_time(detected),
+        "lastUpdatedDateTime": f"{graph_time(detected + timedelta(hours=number))[:-1]}.1234567Z",
+        "additionalInfo": '[{"Key":"mitreTechniques","Value":"T1078"}]',
+    }
+
+
+def _enabled(state: State) -> int:
+    """Users before the special ones, all of whose accounts are enabled."""
+    return min(state.size.users, FIRST_SPECIAL_USER)
+
+
+def _ids_of_users(state: State) -> Guids:
+    return state.of(Directory).ids["user"]
+
+
+REGISTRATIONS = Generated(
+    "userRegistrationDetails", count=lambda state, owner: _enabled(state), own=_registration, ids=_ids_of_users
+)
+LOCATIONS = Generated("namedLocation", count=lambda state, owner: state.size.named_locations, own=_location)
+RISKY_USERS = Generated("riskyUser", count=lambda state, owner: state.size.risky_users, own=_at_risk, ids=_ids_of_users)
+DETECTIONS = Generated("riskDetection", count=lambda state, owner: state.size.risk_detections, own=_detection)
 POLICIES = Generated("conditionalAccessPolicy", count=lambda state, owner: state.size.policies, own=_policy)
 
 
@@ -72,6 +149,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         entities=POLICIES.entities, paging=Paging(100, 1000, caps=True), options="$select $top $filter $orderby $count",
         filters={"displayName": "eq", "state": "eq"},
         orders={"displayName": "asc desc", "createdDateTime": "asc desc"},
+    ),
+    Collection(
+        "/reports/authenticationMethods/userRegistrationDetails", LOGS, stream="user_registration_details",
+        permissions=("AuditLog.Read.All",), type="userRegistrationDetails", gate=_premium,
+        entities=REGISTRATIONS.entities, paging=Paging(999, 999), options="$select $top $filter $orderby",
+    ),
+    Collection(
+        "/identity/conditionalAccess/namedLocations", CONDITIONAL_ACCESS, stream="named_locations",
+        permissions=words("Policy.Read.All Policy.ReadWrite.ConditionalAccess"), type="namedLocation",
+        kinds=("ipNamedLocation", "countryNamedLocation"), entities=LOCATIONS.entities,
+    ),
+    Collection(
+        "/identityProtection/riskyUsers", IDENTITY_PROTECTION, stream="risky_users",
+        permissions=("IdentityRiskyUser.Read.All",), type="riskyUser", gate=_protected,
+        entities=RISKY_USERS.entities, paging=Paging(20, 500), options="$select $top $filter",
+        filters={"riskLastUpdatedDateTime": "ge gt lt"},
+        mutations=partial(
+            TimedMutations, objects=RISKY_USERS, time="riskLastUpdatedDateTime", name="userDisplayName"
+        ),
+    ),
+    Collection(
+        "/identityProtection/riskDetections", IDENTITY_PROTECTION, stream="risk_detections",
+        permissions=("IdentityRiskEvent.Read.All",), type="riskDetection", gate=_protected,
+        entities=DETECTIONS.entities, paging=Paging(20, 500), options="$select $top $filter",
+        filters={"lastUpdatedDateTime": "ge gt", "detectedDateTime": "ge gt le"},
+        mutations=partial(TimedMutations, objects=DETECTIONS, time="lastUpdatedDateTime", name="userDisplayName"),
     ),
 )  # fmt: skip
 NOT_SIMULATED: tuple[str, ...] = ()

@@ -1,0 +1,41 @@
+"""Collections of the tenant's whose objects carry the time of their last change."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterator
+from datetime import datetime
+
+from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.slices import Slice
+from source_microsoft_graph.streams.window import learn_the_time
+from source_microsoft_graph.sync.context import as_text
+from source_microsoft_graph.sync.cursors import CursorMove, SingleCursor, SliceProgress, StreamCursor
+
+
+class ChangedStream(GraphStream, ABC):
+    """A collection whose `changed_since` lists what changed since a time, in one listing without an upper bound.
+
+    The first read is the list without a filter, so that objects without that time are in it. A filter that Graph
+    refuses means the same, each time. What changes during a read is read by the next one too: that goes back behind
+    the start of this one by five minutes and by `lookback_window`, because Graph shows some changes late.
+    """
+
+    def new_cursor(self) -> StreamCursor:
+        return SingleCursor(self.fingerprint, of_time=True)
+
+    def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
+        if progress is None:
+            yield from super().listings(stream_slice)
+            return
+        learn_the_time(self)
+        position = progress.since()
+        move = CursorMove(position or "", self.sync.resume_from)
+        yield self.listing(self.path(), {}, since=self._since(position), move=move)
+
+    def _since(self, position: str | None) -> str | None:
+        config = self.sync.config
+        if position:
+            return as_text(datetime.fromisoformat(position) - config.lookback_window)
+        return as_text(config.start_date) if config.start_date else None

@@ -1,0 +1,27 @@
+"""What Microsoft Defender found: https://learn.microsoft.com/graph/api/resources/security-api-overview"""
+
+from __future__ import annotations
+
+from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.streams.window import WindowStream
+
+
+class SecurityAlerts(WindowStream):
+    """One row per alert, as it stands by now: https://learn.microsoft.com/graph/api/security-list-alerts_v2"""
+
+    path_template = "security/alerts_v2"
+    cursor_field = "last_update_date_time"
+    kept_for = None
+    service = Service.SECURITY
+    permissions = ("SecurityAlert.Read.All", "SecurityAlert.ReadWrite.All")
+
+
+class SecurityIncidents(WindowStream):
+    """One row per incident, as it stands by now: https://learn.microsoft.com/graph/api/security-list-incidents"""
+
+    path_template = "security/incidents"
+    cursor_field = "last_update_date_time"
+    kept_for = None
+    service = Service.SECURITY
+    permissions = ("SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All")
+    page_size = 50
