@@ -53,10 +53,19 @@ NOT_LISTED: Mapping[str, Mapping[str, str]] = {
 ALSO_LISTED: Mapping[str, tuple[str, ...]] = {
     "message": ("calendarSharingMessage", "eventMessageRequest", "eventMessageResponse"),
     "directoryObject": ("user", "group", "device", "servicePrincipal", "orgContact"),
+    "conversationMember": (
+        "aadUserConversationMember",
+        "anonymousGuestConversationMember",
+        "azureCommunicationServicesUserConversationMember",
+        "microsoftAccountUserConversationMember",
+        "phoneUserConversationMember",
+        "skypeForBusinessUserConversationMember",
+        "skypeUserConversationMember",
+    ),
     "namedLocation": ("ipNamedLocation", "countryNamedLocation"),
 }
-"""The further types of the objects in a list: every message type in a mailbox, every kind of member in a group or
-role."""
+"""The further types of the objects in a list: every message type in a mailbox, every kind of member in a group,
+role, channel or chat."""
 
 MEMBER_USER = frozenset({
     "id", "deletedDateTime", "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone",

@@ -18,7 +18,7 @@ from source_microsoft_graph.streams.directory import (
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
-from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
+from source_microsoft_graph.streams.teams import ChannelMember, Channels, ChatMessages, Chats, TeamMember, Teams
 from source_microsoft_graph.streams.users import Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
@@ -46,4 +46,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DirectoryRoleMember,
     Devices,
     AppRoleAssignments,
+    ChannelMember,
 )

@@ -46,6 +46,16 @@ class TeamMember(ChildStream):
     permissions = ("TeamMember.Read.All", "TeamMember.ReadWrite.All")
 
 
+class ChannelMember(ChildStream):
+    """One row per team, channel and direct member; `id` is the membership's, `user_id` the user's: https://learn.microsoft.com/graph/api/channel-list-members"""
+
+    parent_class = Channels
+    path_template = "teams/{team_id}/channels/{channel_id}/members"
+    primary_key = ["id", "team_id", "channel_id"]
+    service = Service.CHANNEL_MEMBERS
+    permissions = ("ChannelMember.Read.All", "ChannelMember.ReadWrite.All")
+
+
 class Chats(ChildStream):
     """One row per chat, found through its members because `GET /chats` refuses apps: https://learn.microsoft.com/graph/api/chat-list"""
 

@@ -129,6 +129,7 @@ CHANNEL_READ = words(
     "Group.ReadWrite.All"
 )
 TEAM_MEMBER_READ = words("TeamMember.Read.All TeamMember.ReadWrite.All")
+CHANNEL_MEMBER_READ = words("ChannelMember.Read.All ChannelMember.ReadWrite.All")
 CHAT_READ = words("Chat.Read.All Chat.ReadWrite.All")
 BELOW_TEAMS = (*per_second(60), *per_second(4, "team"))
 COUNTED = partial(Collection, workload=TEAMS, counted=True)
@@ -158,6 +159,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         entities=lambda query: query.state.of(Teams).members(query.ids["team"]), paging=Paging(100, 999),
         options="$filter $select $top", filters={"userId": "eq", "displayName": "eq", "email": "eq"},
         limits=BELOW_TEAMS,
+    ),
+    COUNTED(
+        "/teams/{team}/channels/{channel}/members", permissions=CHANNEL_MEMBER_READ,
+        type="conversationMember", stream="channel_member",
+        entities=lambda query: query.state.of(Teams).channel_members(query.ids["team"], query.ids["channel"]),
+        paging=Paging(100, 999), options="$filter $select $top", limits=(*per_second(60), *per_second(1, "channel")),
     ),
     CHATS("/chats", gate=_app_only),
     CHATS(

@@ -17,6 +17,7 @@ from simulated_tenant.workloads.directory.contents import Directory
 
 STRIDE = 17
 MOST_IN_A_CHAT = 5
+GUEST = -1
 MESSAGE_GAP = timedelta(minutes=10)
 EMPTIED = {"body": {"contentType": "html", "content": ""}}
 
@@ -29,6 +30,7 @@ class Teams:
         self.channel_shape = Shape("channel", state.seed, {"tenantId": state.tenant_id})
         self.member_shape = Shape("aadUserConversationMember", state.seed, {"tenantId": state.tenant_id})
         self.chat_shape = Shape("chat", state.seed, {"tenantId": state.tenant_id})
+        self.anonymous_shape = Shape("anonymousGuestConversationMember", state.seed)
         in_a_chat = {"channelIdentity": None, "replyToId": None}
         self.new_chats: dict[int, Sequence[int]] = {}
         self.message_shape = Shape("chatMessage", state.seed, in_a_chat, adjust=_with_sender)
@@ -72,6 +74,24 @@ class Teams:
             return self.member_shape.entity(user, own)
 
         return Entities([number for kind, number in directory.members(team) if kind == "user"], make)
+
+    def channel_members(self, team: int, channel: int) -> Entities:
+        """A standard channel repeats the members of the team, the others have every second one of them, and a guest
+        without an account beside: https://learn.microsoft.com/graph/api/channel-list-members
+        """
+        of_team = self.members(team)
+        known = of_team.ascending if channel % 3 == 0 else [*of_team.ascending[::2], GUEST]
+
+        def make(user: int) -> Entity:
+            member = self.anonymous() if user == GUEST else of_team.make(user)
+            return member | {"id": b64encode(f"{team}##{channel}##{user}".encode()).decode()}
+
+        return Entities(known, make)
+
+    def anonymous(self) -> Entity:
+        """Somebody who joined without an account."""
+        own = {"@odata.type": "#microsoft.graph.anonymousGuestConversationMember", "displayName": "Somebody"}
+        return self.anonymous_shape.entity(0, own | {"roles": ["guest"]})
 
     def participants(self, chat: int) -> Sequence[int]:
         """The two to five users in a chat. Guests, who are numbered in one run, don't chat."""
