@@ -45,6 +45,7 @@ _KNOWN = (
     # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember
     Reference("team_member", "user_id", "users", always=False),
     Reference("channel_member", "user_id", "users", always=False),
+    Reference("chat_member", "user_id", "users", always=False),
     # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin

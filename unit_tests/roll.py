@@ -46,6 +46,7 @@ PUBLISHED = (
     "devices",
     "app_role_assignments",
     "channel_member",
+    "chat_member",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

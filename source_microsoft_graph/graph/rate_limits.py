@@ -59,6 +59,7 @@ class Service(Enum):
     # One a second for a channel.
     CHANNEL_MEMBERS = Limit("channel members", 60, 1.2, min_interval=1.2)
     CHATS = Limit("chats", 20, 1.2, min_interval=1.2)
+    CHAT_MEMBERS = Limit("chat members", 30, 1.2, min_interval=1.2)
     CHAT_MESSAGES = Limit("chat messages", 20, 1.2, min_interval=1.2)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.

@@ -18,7 +18,15 @@ from source_microsoft_graph.streams.directory import (
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
-from source_microsoft_graph.streams.teams import ChannelMember, Channels, ChatMessages, Chats, TeamMember, Teams
+from source_microsoft_graph.streams.teams import (
+    ChannelMember,
+    Channels,
+    ChatMember,
+    ChatMessages,
+    Chats,
+    TeamMember,
+    Teams,
+)
 from source_microsoft_graph.streams.users import Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
@@ -47,4 +55,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Devices,
     AppRoleAssignments,
     ChannelMember,
+    ChatMember,
 )

@@ -68,6 +68,25 @@ class Chats(ChildStream):
     shared = True
 
 
+class ChatMember(ChildStream):
+    """One row per chat and participant; `id` is the membership's, `user_id` the user's: https://learn.microsoft.com/graph/api/chat-list-members"""
+
+    parent_class = Chats
+    path_template = "chats/{chat_id}/members"
+    primary_key = ["id", "chat_id"]
+    service = Service.CHAT_MEMBERS
+    permissions = (
+        "Chat.Read.All",
+        "ChatMember.Read.All",
+        "Chat.ReadBasic.All",
+        "Chat.ReadWrite.All",
+        "ChatMember.ReadWrite.All",
+    )
+    least_permission = "ChatMember.Read.All"
+    # Graph refuses every $top.
+    page_size = None
+
+
 class ChatMessages(ChildStream):
     """One row per chat and message, deleted ones included: https://learn.microsoft.com/graph/api/chat-list-messages"""
 

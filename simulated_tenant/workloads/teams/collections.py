@@ -130,6 +130,9 @@ CHANNEL_READ = words(
 )
 TEAM_MEMBER_READ = words("TeamMember.Read.All TeamMember.ReadWrite.All")
 CHANNEL_MEMBER_READ = words("ChannelMember.Read.All ChannelMember.ReadWrite.All")
+CHAT_MEMBER_READ = words(
+    "ChatMember.Read.All Chat.ReadBasic.All Chat.Read.All Chat.ReadWrite.All ChatMember.ReadWrite.All"
+)
 CHAT_READ = words("Chat.Read.All Chat.ReadWrite.All")
 BELOW_TEAMS = (*per_second(60), *per_second(4, "team"))
 COUNTED = partial(Collection, workload=TEAMS, counted=True)
@@ -173,6 +176,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         filters={"chatType": "eq", "topic": "eq"}, orders={"lastMessagePreview/createdDateTime": "desc"},
         limits=(*per_second(20), *per_second(1, "user")), placeholder="chat", find=_found_chat,
         mutations=ChatMutations,
+    ),
+    COUNTED(
+        "/chats/{chat}/members", permissions=CHAT_MEMBER_READ, granted="Chat.Read.All", type="conversationMember",
+        stream="chat_member", entities=lambda query: query.state.of(Teams).chat_members(query.ids["chat"]), options="",
+        limits=(*per_second(30), *per_second(1, "chat")),
     ),
     MESSAGES(
         "/chats/{chat}/messages", stream="chat_messages",

@@ -101,6 +101,30 @@ class Teams:
         chatting = {(chat + STRIDE * step) % people for step in range(2 + chat % (MOST_IN_A_CHAT - 1))}
         return sorted(person if person < guests.start else person + len(guests) for person in chatting)
 
+    def chat_members(self, chat: int) -> Entities:
+        """The participants, and in every fourth chat somebody without an account. Nobody has a mail address here.
+
+        https://learn.microsoft.com/graph/api/chat-list-members
+        """
+        directory = self.directory
+
+        def make(user: int) -> Entity:
+            identifier = b64encode(f"{self.chat_id(chat)}##{user}".encode()).decode()
+            if user == GUEST:
+                return self.anonymous() | {"id": identifier}
+            person = directory.object(("user", user))
+            own = {
+                "@odata.type": "#microsoft.graph.aadUserConversationMember",
+                "id": identifier,
+                "roles": ["owner"],
+                "displayName": person["displayName"],
+                "userId": person["id"],
+                "email": None,
+            }
+            return self.member_shape.entity(user, own)
+
+        return Entities([*self.participants(chat), *([] if chat % 4 else [GUEST])], make)
+
     def chats_of(self, user: int) -> Sequence[int]:
         """The chats a user is in: the rule for participants, inverted."""
         guests, people, count = self.state.size.guest_numbers, self.state.size.people, self.state.size.chats
