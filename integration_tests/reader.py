@@ -73,7 +73,7 @@ class Reader:
             options.append(f"$filter={quote(collection.filter)}")
         for item in self.items("?".join([address(collection, owners), *filter(None, ["&".join(options)])])):
             if not collection.inverse:
-                yield item | columns
+                yield item | columns | collection.within(item)
             elif item["@odata.type"] == f"#microsoft.graph.{collection.inverse}":
                 (member,) = collection.placeholders
                 key = {"id": owners[member], f"{collection.inverse}_id": item["id"]}

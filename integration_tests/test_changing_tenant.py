@@ -28,8 +28,8 @@ def able(*verbs: str) -> list[str]:
 
 
 RESTORABLE, MOVING, EDITING, GROWING = able("restore"), able("move"), able("edit"), able("add")
-# A deleted chat message stays, emptied.
-DELETING = [stream for stream in able("delete") if stream != "chat_messages"]
+# A deleted message of Teams stays, emptied.
+DELETING = [stream for stream in able("delete") if STREAM_TYPES[stream] != "chatMessage"]
 LOGS = [stream for stream, possible in POSSIBLE.items() if possible == {"add"}]
 # The collection that tracks the objects of each stream, or of one folder of them.
 TRACKED = {

@@ -61,6 +61,7 @@ NEVER = {
     "applications": "logo",
     "service_principals": "customSecurityAttributes",
     "chat_messages": "channelIdentity replyToId",
+    "channel_messages": "chatId",
     "calendar_events": "seriesMasterId originalStart",
     "conditional_access_policies": "deletedDateTime",
     "drives": "parentReference",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from collections.abc import Collection as Container
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import getitem
 from typing import Any
 
 from . import graph_types
@@ -179,8 +180,9 @@ class Collection(Endpoint):
     changes.
 
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
-    its primary key (all of the path's, if it is None). A stream of several collections holds each object once. Of a
-    stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
+    its primary key (all of the path's, if it is None). `key_within` has the columns of the key that an entity gives
+    itself, each with the properties that lead to the value. A stream of several collections holds each object once. Of
+    a stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
     owners, of that type, and the path names the member. `columns` says what a complete read finds of an entity, if not
     all of it, or None for nothing. `granted` is the permission that a tenant grants, if it is not the first.
 
@@ -201,6 +203,7 @@ class Collection(Endpoint):
     tracking: Tracking | None = None
     stream: str = ""
     key: tuple[str, ...] | None = None
+    key_within: Mapping[str, str] = field(default_factory=dict)
     filter: str = ""
     inverse: str = ""
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
@@ -208,6 +211,10 @@ class Collection(Endpoint):
     placeholder: str = ""
     find: Finder | None = None
     mutations: Callable[[State, str], Mutations] = Mutations
+
+    def within(self, entity: Entity) -> dict[str, str]:
+        """The columns of the key that an entity in plain values gives itself."""
+        return {column: str(reduce(getitem, path.split("/"), entity)) for column, path in self.key_within.items()}
 
     @property
     def page_token(self) -> str:

@@ -66,7 +66,8 @@ class Expected:
             if collection.inverse:
                 yield self._inverted(collection, owners, shown)
             else:
-                yield {"id": shown["id"], **columns}, thawed(shown)
+                plain = thawed(shown)
+                yield {"id": shown["id"], **columns, **collection.within(plain)}, plain
 
     def _inverted(self, collection: Collection, owners: Owners[Named], owner: Entity) -> tuple[Key, Entity]:
         """The member that the path names, below the owner that the collection holds."""

@@ -26,6 +26,7 @@ class Size:
     unprovisioned_teams: int = 1
     members_per_group: int = 8
     channels_per_team: int = 4
+    messages_per_channel: int = 18
     applications: int = 8
     service_principals: int = 9
     devices: int = 5

@@ -46,6 +46,8 @@ _KNOWN = (
     Reference("team_member", "user_id", "users", always=False),
     Reference("channel_member", "user_id", "users", always=False),
     Reference("chat_member", "user_id", "users", always=False),
+    # Channels are removed, and messages are kept: https://learn.microsoft.com/microsoftteams/teams-channels-overview
+    Reference("channel_messages", "channel_id", "channels", always=False),
     # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin

@@ -29,6 +29,7 @@ VOCABULARY = {
     "parent_class",
     "path_template",
     "primary_key",
+    "key_within",
     "service",
     "permissions",
     "least_permission",
@@ -44,6 +45,7 @@ VOCABULARY = {
     "changed_since",
     "takes_skip",
     "never_empty",
+    "each_owner_has_it",
     "last_version_counts",
     "starts_at_start_date",
 }
@@ -110,11 +112,12 @@ def test_a_stream_names_its_permissions_and_service(stream_class: type[GraphStre
 
 @every_stream
 def test_keys_are_columns_of_the_schema(stream_class: type[GraphStream]) -> None:
-    """Each part of the key is in the schema, and a child's further parts are the placeholders of its path."""
+    """Each part of the key is in the schema, and its further parts are the placeholders of the path and what the stream
+    declares."""
     stream = a_stream(stream_class)
     key = [stream.primary_key] if isinstance(stream.primary_key, str) else stream.primary_key
     assert set(key) <= set(stream.get_json_schema()["properties"])
-    assert key == ["id", *stream.parent_columns]
+    assert key == ["id", *stream.parent_columns, *stream.key_within]
 
 
 @every_stream

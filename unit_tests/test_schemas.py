@@ -31,7 +31,7 @@ def load(stream: str) -> dict[str, Any]:
 
 def key_columns(stream: str) -> list[str]:
     """The columns that come first."""
-    return ["id", *ROLL[stream].parent_columns]
+    return ["id", *ROLL[stream].key_columns]
 
 
 def list_type(stream: str) -> str:
@@ -119,7 +119,7 @@ def test_only_the_columns_that_select_may_fail_on_are_marked(stream: str) -> Non
 
 def _of_other_types(stream: str) -> set[str]:
     published = graph_types.properties(list_type(stream))
-    columns = set(load(stream)["properties"]) - {*ROLL[stream].parent_columns, "odata_type"}
+    columns = set(load(stream)["properties"]) - {*ROLL[stream].key_columns, "odata_type"}
     return {name for name in columns if camel_case(name) not in published}
 
 

@@ -20,6 +20,7 @@ from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
+    ChannelMessages,
     Channels,
     ChatMember,
     ChatMessages,
@@ -56,4 +57,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     AppRoleAssignments,
     ChannelMember,
     ChatMember,
+    ChannelMessages,
 )

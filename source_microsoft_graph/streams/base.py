@@ -74,6 +74,8 @@ class GraphStream(HttpStream, ABC):
 
     primary_key: str | list[str] = "id"
 
+    key_within: ClassVar[tuple[str, ...]] = ()
+    """Further columns of the primary key, which the stream itself gives each record: an id is unique only with them."""
     page_size: int | None = 999
     """The most objects Graph serves in a page; None where it refuses `$top`."""
 
@@ -98,6 +100,8 @@ class GraphStream(HttpStream, ABC):
     never_empty: ClassVar[bool] = False
     """Whether every tenant has some of these objects, so that an empty list is a fault of Graph's."""
 
+    each_owner_has_it: ClassVar[bool] = False
+    """Whether every owner has such a collection, so that a 404 for all of them is a refusal of Graph's."""
     last_version_counts: ClassVar[bool] = False
     """Whether a listing names an object several times, and the stream emits the last version of each."""
 
@@ -143,6 +147,11 @@ class GraphStream(HttpStream, ABC):
         """The owner's ids that each record carries: those that are part of the primary key."""
         key = [self.primary_key] if isinstance(self.primary_key, str) else self.primary_key
         return tuple(name for name in self.placeholders if name in key)
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the primary key beside the object's own id."""
+        return (*self.parent_columns, *self.key_within)
 
     def parents(self) -> Iterable[GraphStream]:
         """The streams whose keys this one needs before it can request anything."""
@@ -268,6 +277,7 @@ class GraphStream(HttpStream, ABC):
             move=move,
             last_version_counts=self.last_version_counts,
             takes_skip=self.takes_skip,
+            key_within=self.key_within,
         )
 
     def path(

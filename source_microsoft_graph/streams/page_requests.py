@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/query-parameters
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,6 +15,9 @@ from source_microsoft_graph.streams.records import camel_case
 
 _RISKY = ("licensed", "optional")
 """The marks of columns in a schema that are no longer requested when Graph refuses, the likeliest cause first."""
+
+_FAR = timedelta(days=366)
+"""From now to a time before which everything has changed, whatever Graph's clock and this machine's differ by."""
 
 
 def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], *, with_top: bool) -> str:
@@ -29,11 +32,17 @@ def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], 
 
 
 def changes_since(since: str | None, changed_since: Mapping[str, str]) -> Mapping[str, str]:
-    """The options that request what is new since a time: `{since}` is that time, `{before}` the millisecond before."""
+    """The options that request what is new since a time: `{since}` is that time, `{before}` the millisecond before,
+    `{until}` a time that no clock has reached."""
     if not since or not changed_since:
         return {}
     before = datetime.fromisoformat(since) - timedelta(milliseconds=1)
-    times = {"since": since, "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"}
+    until = datetime.now(UTC) + _FAR
+    times = {
+        "since": since,
+        "until": f"{until:%Y-%m-%d}T00:00:00Z",
+        "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z",
+    }
     return {option: value.format(**times) for option, value in changed_since.items()}
 
 

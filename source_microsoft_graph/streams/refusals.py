@@ -75,7 +75,7 @@ def handle_refusal(stream: ListedStream, listing: Listing, refusal: PageResponse
     if action is Action.RENEW and sync.client.accepts_token():
         action = Action.SKIP
     if action is Action.SKIP:
-        sync.tally(stream.name, stream.identity).skipped(absent=rule.absent)
+        sync.tally(stream.name, stream.identity).skipped(absent=rule.absent and not stream.each_owner_has_it)
         sync.skipped.add(stream.name, listing.owner_name, rule.help_for(stream.service), response)
         return None
     if action is Action.UNPAGE or rule is UNKNOWN:

@@ -22,7 +22,7 @@ from simulated_tenant.size import Size
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.collections import GROUPS
 from simulated_tenant.workloads.teams.contents import Teams
-from simulated_tenant.workloads.teams.mutations import ChatMessageMutations, ChatMutations
+from simulated_tenant.workloads.teams.mutations import ChannelMessageMutations, ChatMessageMutations, ChatMutations
 
 
 def _denied(query: Query) -> Problem:
@@ -94,6 +94,16 @@ def _exported(call: Call, collection: Collection, messages: Entities) -> Entitie
     return _within(messages, conditions(call.options.get("$filter", "")))
 
 
+def _exported_in_a_range(call: Call, collection: Collection, messages: Entities) -> Entities:
+    """Both ends or none: https://learn.microsoft.com/graph/api/channel-getallmessages"""
+    text = call.options.get("$filter", "")
+    span = conditions(text)
+    ends = sorted((clause.property, clause.operator) for clause in span)
+    if text and ends != [("lastModifiedDateTime", "gt"), ("lastModifiedDateTime", "lt")]:
+        raise problem("filter_unsupported", text)
+    return _within(messages, span)
+
+
 def _within(messages: Entities, span: Sequence[Condition]) -> Entities:
     for clause in span:
         if clause.operator not in ("gt", "lt"):
@@ -162,6 +172,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         entities=lambda query: query.state.of(Teams).members(query.ids["team"]), paging=Paging(100, 999),
         options="$filter $select $top", filters={"userId": "eq", "displayName": "eq", "email": "eq"},
         limits=BELOW_TEAMS,
+    ),
+    MESSAGES(
+        "/teams/{team}/channels/getAllMessages", permissions=("ChannelMessage.Read.All",), stream="channel_messages",
+        key_within={"channel_id": "channelIdentity/channelId"}, options="$top $filter", arrange=_exported_in_a_range,
+        entities=lambda query: query.state.of(Teams).channel_messages(query.ids["team"]), limits=per_second(200),
+        mutations=ChannelMessageMutations,
     ),
     COUNTED(
         "/teams/{team}/channels/{channel}/members", permissions=CHANNEL_MEMBER_READ,

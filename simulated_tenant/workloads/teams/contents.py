@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from simulated_tenant.entities import Entities
 from simulated_tenant.history import History, current
@@ -33,6 +33,7 @@ class Teams:
         self.anonymous_shape = Shape("anonymousGuestConversationMember", state.seed)
         in_a_chat = {"channelIdentity": None, "replyToId": None}
         self.new_chats: dict[int, Sequence[int]] = {}
+        self.channel_message_shape = Shape("chatMessage", state.seed, {"chatId": None}, adjust=_with_sender)
         self.message_shape = Shape("chatMessage", state.seed, in_a_chat, adjust=_with_sender)
 
     def teams(self) -> list[int]:
@@ -87,6 +88,37 @@ class Teams:
             return member | {"id": b64encode(f"{team}##{channel}##{user}".encode()).decode()}
 
         return Entities(known, make)
+
+    def founded_in_channels(self, team: int) -> int:
+        """How many messages a team's channels held when it was founded, replies included."""
+        return len(self.channels(team)) * self.state.size.messages_per_channel
+
+    def channel_messages(self, team: int) -> Entities:
+        """The messages of all channels: https://learn.microsoft.com/graph/api/channel-getallmessages"""
+        founded = Entities(range(self.founded_in_channels(team)), lambda number: self.channel_message(team, number))
+        return current(founded, self.state.histories.get(("channelMessage", team)))
+
+    def channel_message(self, team: int, number: int) -> Entity:
+        """A message as it was first. Its id is a time in milliseconds, and the same in each of the team's channels.
+        Every third message is a reply to the one before it; a deleted one stays, emptied.
+        """
+        slot, channel = divmod(number, len(self.channels(team)))
+        created, deleted = EPOCH + MESSAGE_GAP * slot, number % 9 == 5
+        modified = created + timedelta(minutes=3) if deleted else created
+        own = {
+            "id": _message_id(created),
+            "etag": _message_id(modified),
+            "replyToId": _message_id(created - MESSAGE_GAP) if slot % 3 == 1 else None,
+            "createdDateTime": graph_time(created),
+            "lastModifiedDateTime": graph_time(modified),
+            "lastEditedDateTime": graph_time(modified) if deleted else None,
+            "deletedDateTime": graph_time(modified) if deleted else None,
+            "channelIdentity": {
+                "teamId": self.directory.ids["group"][team],
+                "channelId": self.channels(team).make(channel)["id"],
+            },
+        }
+        return self.channel_message_shape.entity(team + number, own | (EMPTIED if deleted else {}))
 
     def anonymous(self) -> Entity:
         """Somebody who joined without an account."""
@@ -207,6 +239,10 @@ class Teams:
         messages = {chat: self.messages(chat) for chat in self.chats_of(user)}
         pairs = [(chat, number) for chat, held in messages.items() for number in held.ascending]
         return Entities(pairs, lambda pair: messages[pair[0]].make(pair[1]))
+
+
+def _message_id(when: datetime) -> str:
+    return str(int(when.timestamp() * 1000))
 
 
 def _with_sender(variant: int, entity: Entity) -> Entity:
