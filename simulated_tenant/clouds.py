@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+CHINA = "microsoftgraph.chinacloudapi.cn"
 BLEU, DELOS, GOVSG = "graph.svc.sovcloud.fr", "graph.svc.sovcloud.de", "graph.svc.sovcloud.sg"
 GRAPHS: Mapping[str, tuple[str, ...]] = {
     "login.microsoftonline.com": ("graph.microsoft.com",),
     "login.microsoftonline.us": ("graph.microsoft.us", "dod-graph.microsoft.us"),
-    "login.chinacloudapi.cn": ("microsoftgraph.chinacloudapi.cn",),
+    "login.chinacloudapi.cn": (CHINA,),
     "login.sovcloud-identity.fr": (BLEU,),
     "login.sovcloud-identity.de": (DELOS,),
     "login.sovcloud-identity.sg": (GOVSG,),

@@ -50,6 +50,8 @@ _KNOWN = (
     Reference("channel_messages", "channel_id", "channels", always=False),
     # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
+    # https://learn.microsoft.com/graph/api/resources/message
+    Reference("mail_messages", "parent_folder_id", "mail_folders", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
     # https://learn.microsoft.com/graph/api/resources/itemreference

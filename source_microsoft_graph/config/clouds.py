@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-_WORD = re.compile(r"\w+")
+_PLACEHOLDER = re.compile(r"{\w+}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know."""
+    """One cloud. Hosts may have a port; `lacks` holds the segments of a path that its Graph does not know, each
+    by itself or after the one before it: `mailFolders/delta`."""
 
     login_host: str
     graph_host: str
@@ -26,14 +27,15 @@ class Cloud:
 
     def serves(self, path: str) -> bool:
         """Whether this cloud's Graph has the path, whose placeholders stand in braces."""
-        return self.lacks.isdisjoint(_WORD.findall(path))
+        segments = f"/{_PLACEHOLDER.sub('/', path)}/"
+        return not any(f"/{lacking}/" in segments for lacking in self.lacks)
 
 
 CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
     "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us"),
     "us_government_l5": Cloud("login.microsoftonline.us", "dod-graph.microsoft.us"),
-    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
+    "china": Cloud("login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn", frozenset({"mailFolders/delta"})),
 }
 """The clouds by the names of the form."""
 
@@ -45,7 +47,20 @@ SOVEREIGN: Mapping[str, Cloud] = {
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        frozenset({"identity", "teams", "chats", "messages", "events", "contacts", "drive", "drives", "auditLogs"}),
+        frozenset(
+            {
+                "identity",
+                "teams",
+                "chats",
+                "messages",
+                "mailFolders",
+                "events",
+                "contacts",
+                "drive",
+                "drives",
+                "auditLogs",
+            }
+        ),
     ),
 }
 """Clouds that are configured by their hosts."""

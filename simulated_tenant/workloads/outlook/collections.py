@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from simulated_tenant.arrange import arrange
-from simulated_tenant.clouds import GOVSG
+from simulated_tenant.changes import ChangeFeed
+from simulated_tenant.clouds import CHINA, GOVSG
 from simulated_tenant.collection import (
     Call,
     Collection,
@@ -81,7 +82,18 @@ def _messages(query: Query) -> Entities:
 
 
 def _mail_folders(query: Query) -> Entities:
-    return query.state.of(Outlook).mail_folders(query.ids["user"])
+    return query.state.of(Outlook).mail_folders(query.ids["user"], query.ids.get("mailFolder"))
+
+
+def _folders_in_a_list(call: Call, collection: Collection, folders: Entities) -> Entities:
+    """Hidden folders come where they are asked for: https://learn.microsoft.com/graph/api/user-list-mailfolders"""
+    if call.options.get("includeHiddenFolders") == "true":
+        return folders
+    return folders.over([number for number in folders.ascending if not folders.make(number)["isHidden"]])
+
+
+def _all_mail_folders(query: Query) -> Entities:
+    return query.state.of(Outlook).all_mail_folders(query.ids["user"])
 
 
 def _events(query: Query) -> Entities:
@@ -125,6 +137,10 @@ MESSAGES = partial(
     MAIL, type="message", entities=_messages, filters=TIMES, orders=SORTED, arrange=_sorted_by_what_is_filtered,
     basic=(MAIL_READ, BASIC_MESSAGE), selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
 )  # fmt: skip
+MAIL_FOLDERS = partial(
+    MAIL, type="mailFolder", entities=_mail_folders, arrange=_folders_in_a_list, placeholder="mailFolder",
+    find=_found_folder("f"),
+)  # fmt: skip
 # Sizes above the maximum are taken for it: no refusal is on record.
 ITEMS = partial(MAILBOX, paging=Paging(10, 1000, caps=True, by_preference=True))
 CONTACTS = partial(
@@ -143,9 +159,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         mutations=partial(FolderItemMutations, kind="m", name="subject"),
     ),
     MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages", tracking=_tracked("m", "$select $filter")),
+    MAIL_FOLDERS("/users/{user}/mailFolders"),
+    MAIL_FOLDERS("/users/{user}/mailFolders/{mailFolder}/childFolders"),
     MAIL(
-        "/users/{user}/mailFolders", type="mailFolder", entities=_mail_folders, placeholder="mailFolder",
-        find=_found_folder("f"),
+        "/users/{user}/mailFolders/delta", type="mailFolder", stream="mail_folders", entities=_all_mail_folders,
+        options="$select", lacking_in=(CHINA,),
+        tracking=Tracking(
+            lambda call, folders: ChangeFeed(folders, None, folders.ascending, len(folders)), path="", latest=False
+        ),
     ),
     ITEMS(
         "/users/{user}/events", permissions=CALENDAR_READ, granted="Calendars.Read", type="event", entities=_events,

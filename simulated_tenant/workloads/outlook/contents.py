@@ -19,6 +19,9 @@ from simulated_tenant.workloads.directory.contents import GIVEN, SURNAMES
 ORDINARY, IMMUTABLE = "AAMkAGI2TG93AAA", "AAkALgAAAAAAHYQ"
 MODIFIED = ("createdDateTime", "lastModifiedDateTime")
 MAIL_FOLDERS = ("Inbox", "Sent Items", "Archive", "Deleted Items")
+# Folders inside those, with the numbers of the folders that they are in; they hold no messages.
+INNER_MAIL_FOLDERS = {"Projects": 2, "2024": 4, "Conversation History": 0}
+ROOT_FOLDER, HIDDEN_FOLDER = 0xFFFF, 6
 FOLDER_DEPTH = 3
 TEXT_BODY = {"body": fragment({"contentType": "text", "content": "The body as plain text.\r\n"})}
 SENTENCE = "<p>Dear all, the «quarterly» numbers for Zürich are attached &amp; final. Kind regards, Søren</p>\r\n"
@@ -71,7 +74,9 @@ class Outlook:
         total, size = self.founded(kind), self.state.size.contacts_per_folder
         if folder is None:
             return range(total)
-        return range(folder, total, len(MAIL_FOLDERS)) if kind == "m" else range(folder * size, (folder + 1) * size)
+        if kind == "m":
+            return range(folder, total if folder < len(MAIL_FOLDERS) else folder, len(MAIL_FOLDERS))
+        return range(folder * size, (folder + 1) * size)
 
     def folder_of(self, kind: str, user: int, number: int) -> int | None:
         """The folder an item is in; events have none."""
@@ -134,13 +139,28 @@ class Outlook:
 
         return self._items("m", user, own, self.message_shape, immutable, tuple(_mail_times(0)), folder)
 
-    def mail_folders(self, user: int) -> Entities:
-        def make(number: int) -> Entity:
-            total = len(self.messages(user, folder=number))
-            own = {"id": self._id("f", user, number), "displayName": MAIL_FOLDERS[number], "totalItemCount": total}
-            return self.mail_folder_shape.entity(number, own | {"childFolderCount": 0})
+    def mail_folders(self, user: int, above: int | None = None) -> Entities:
+        """The mail folders at the top of a mailbox, or in one of its folders.
 
-        return Entities(range(len(MAIL_FOLDERS)), make)
+        https://learn.microsoft.com/graph/api/user-list-mailfolders
+        """
+        return self.all_mail_folders(user).over(_folders_in(above))
+
+    def all_mail_folders(self, user: int) -> Entities:
+        """At any depth, hidden ones included: https://learn.microsoft.com/graph/api/mailfolder-delta"""
+
+        def make(number: int) -> Entity:
+            own = {
+                "id": self._id("f", user, number),
+                "displayName": (*MAIL_FOLDERS, *INNER_MAIL_FOLDERS)[number],
+                "parentFolderId": self._id("f", user, _folder_above(number, ROOT_FOLDER)),
+                "totalItemCount": len(self.messages(user, folder=number)),
+                "childFolderCount": len(_folders_in(number)),
+                "isHidden": number == HIDDEN_FOLDER,
+            }
+            return self.mail_folder_shape.entity(number, own)
+
+        return Entities(range(len(MAIL_FOLDERS) + len(INNER_MAIL_FOLDERS)), make)
 
     def events(self, user: int, immutable: bool = False, text: bool = False) -> Entities:
         """Single events and the masters of series, no occurrences: https://learn.microsoft.com/graph/api/user-list-events"""
@@ -195,8 +215,19 @@ class Outlook:
         names = ("contacts",) if kind == "d" else tuple(name.replace(" ", "").lower() for name in MAIL_FOLDERS)
         if text.lower() in names:
             return names.index(text.lower())
-        numbers = self.folders() if kind == "d" else range(len(MAIL_FOLDERS))
+        numbers = self.folders() if kind == "d" else self.all_mail_folders(user).ascending
         return next((number for number in numbers if self._id(kind, user, number) == text), None)
+
+
+def _folder_above(number: int, root: int | None = None) -> int | None:
+    inner = number - len(MAIL_FOLDERS)
+    return root if inner < 0 else list(INNER_MAIL_FOLDERS.values())[inner]
+
+
+def _folders_in(above: int | None) -> list[int]:
+    """The numbers of the mail folders in one, or of those at the top."""
+    every = range(len(MAIL_FOLDERS) + len(INNER_MAIL_FOLDERS))
+    return [number for number in every if _folder_above(number) == above]
 
 
 @lru_cache(maxsize=1 << 16)
