@@ -69,6 +69,7 @@ class Reader:
         options = []
         if collection.workload.name == "directory" and not collection.kinds and "$select" in collection.options:
             options.append(f"$select={listable(collection.type)}")
+        options += [f"{name}={quote(value)}" for name, value in collection.parameters(self.tenant).items()]
         if collection.filter:
             options.append(f"$filter={quote(collection.filter)}")
         for item in self.items("?".join([address(collection, owners), *filter(None, ["&".join(options)])])):

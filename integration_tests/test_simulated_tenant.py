@@ -63,6 +63,7 @@ NEVER = {
     "chat_messages": "channelIdentity replyToId",
     "channel_messages": "chatId",
     "calendar_events": "seriesMasterId originalStart",
+    "calendar_view": "recurrence cancelledOccurrences",
     "conditional_access_policies": "deletedDateTime",
     "drives": "parentReference",
     "drive_items": "content deleted searchResult",

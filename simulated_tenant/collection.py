@@ -182,7 +182,8 @@ class Collection(Endpoint):
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
     its primary key (all of the path's, if it is None). `key_within` has the columns of the key that an entity gives
     itself, each with the properties that lead to the value. A stream of several collections holds each object once. Of
-    a stream with a `filter` a reader asks the path with that $filter. In an `inverse` collection the entities are the
+    a stream with a `filter` a reader asks the path with that $filter. `parameters` are those with which a
+    reader asks always. In an `inverse` collection the entities are the
     owners, of that type, and the path names the member. `columns` says what a complete read finds of an entity, if not
     all of it, or None for nothing. `granted` is the permission that a tenant grants, if it is not the first.
 
@@ -205,6 +206,7 @@ class Collection(Endpoint):
     key: tuple[str, ...] | None = None
     key_within: Mapping[str, str] = field(default_factory=dict)
     filter: str = ""
+    parameters: Callable[[State], Mapping[str, str]] = lambda state: {}
     inverse: str = ""
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""

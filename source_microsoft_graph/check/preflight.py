@@ -106,7 +106,7 @@ class Preflight:
         of_one_owner = bool(page_response.request.listing.parents)
         if page_response.lasting:
             return Verdict(stream.name, Lack.ANSWER, str(response), "Try again later.")
-        if response.status_code == 400 and page_response.request.listing.query != stream.query:
+        if response.status_code == 400 and not of_one_owner and page_response.request.listing.query != stream.query:
             raise StreamRefused(f"user_filter, include_users: {rule.help} {response}")
         # The owner of an object's rows was listed with the same token.
         if action is Action.RENEW and not of_one_owner:

@@ -55,6 +55,7 @@ SOVEREIGN: Mapping[str, Cloud] = {
                 "messages",
                 "mailFolders",
                 "events",
+                "calendarView",
                 "contacts",
                 "drive",
                 "drives",

@@ -17,7 +17,7 @@ from source_microsoft_graph.streams.directory import (
     ServicePrincipals,
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
-from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailFolders, MailMessages
+from source_microsoft_graph.streams.mailbox import CalendarEvents, CalendarView, Contacts, MailFolders, MailMessages
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
     ChannelMessages,
@@ -59,4 +59,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ChatMember,
     ChannelMessages,
     MailFolders,
+    CalendarView,
 )

@@ -254,7 +254,8 @@ class GraphStream(HttpStream, ABC):
             yield self.listing(self.path(stream_slice=parents), parents, since=since, move=move)
 
     def queries(self) -> Iterable[Mapping[str, str]]:
-        """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many."""
+        """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many.
+        Below an owner they are the first ones."""
         return (self.query,)
 
     def listing(
@@ -266,7 +267,7 @@ class GraphStream(HttpStream, ABC):
         since: str | None = None,
         move: CursorMove | None = None,
     ) -> Listing:
-        query = self.query if query is None else query
+        query = next(iter(self.queries())) if query is None else query
         return Listing(
             path,
             parents,

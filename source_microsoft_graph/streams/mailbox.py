@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from source_microsoft_graph.streams.page_requests import quoted
 from source_microsoft_graph.streams.records import REMOVED, camel_case
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
+from source_microsoft_graph.sync.context import as_text
 from source_microsoft_graph.sync.cursors import SliceProgress
 
 _BODY = {"body", "body_preview"}
@@ -120,11 +122,8 @@ class MailFolders(MailboxStream):
         if below:
             yield from self._with_those_below(PageLoop(self, None).records(below))
 
-    def listing(self, path: str, parents: Mapping[str, str], *args: Any, **options: Any) -> Listing:
-        listing = super().listing(path, parents, *args, **options)
-        if not self._has_delta:
-            listing.query = {"includeHiddenFolders": "true"}
-        return listing
+    def queries(self) -> Iterable[Mapping[str, str]]:
+        return ({} if self._has_delta else {"includeHiddenFolders": "true"},)
 
     @property
     def _has_delta(self) -> bool:
@@ -144,6 +143,29 @@ class CalendarEvents(StreamWithBodies):
     least_permission = "Calendars.ReadBasic"
     page_size = MailMessages.page_size
     batch_size = MailMessages.batch_size
+
+
+class CalendarView(StreamWithBodies):
+    """One row per mailbox and event or occurrence near today in its default calendar: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+
+    path_template = "users/{user_id}/calendarView"
+    primary_key = ["id", "user_id"]
+    permissions = CalendarEvents.permissions
+    least_permission = CalendarEvents.least_permission
+    page_size = MailMessages.page_size
+    batch_size = MailMessages.batch_size
+    # The days move on, so each sync lists them all.
+    cursor_field = []
+    changed_since = {}
+
+    # Graph lists what touches the time between two moments of at most 1,825 days, and nothing without them.
+    def queries(self) -> Iterable[Mapping[str, str]]:
+        config = self.sync.config
+        today = self.sync.started_at.replace(hour=0, minute=0, second=0)
+        yield {
+            "startDateTime": as_text(today - timedelta(days=config.calendar_days_back)),
+            "endDateTime": as_text(today + timedelta(days=config.calendar_days_ahead + 1)),
+        }
 
 
 class Contacts(MailboxStream):

@@ -6,6 +6,7 @@ https://learn.microsoft.com/graph/outlook-mail-concept-overview
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,9 @@ from simulated_tenant.entities import Entities
 from simulated_tenant.filters import conditions
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import problem
+from simulated_tenant.shapes import Entity, graph_time
 from simulated_tenant.size import Size
+from simulated_tenant.state import State
 from simulated_tenant.workloads.outlook.changes import FolderChanges
 from simulated_tenant.workloads.outlook.contents import Outlook
 from simulated_tenant.workloads.outlook.mutations import FolderItemMutations, ItemMutations
@@ -98,6 +101,37 @@ def _all_mail_folders(query: Query) -> Entities:
 
 def _events(query: Query) -> Entities:
     return query.state.of(Outlook).events(query.ids["user"], query.immutable_ids, query.text_bodies)
+
+
+DAYS_BACK, DAYS_AHEAD, MOST_DAYS = 30, 180, 1825
+
+
+def _days_around_today(state: State) -> Mapping[str, str]:
+    """The days of which a reader asks for a view."""
+    start, end = state.today - timedelta(days=DAYS_BACK), state.today + timedelta(days=DAYS_AHEAD + 1)
+    return {"startDateTime": graph_time(start), "endDateTime": graph_time(end)}
+
+
+def _viewed(call: Call, collection: Collection, occurrences: Entities) -> Entities:
+    """What touches the window: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+    if missing := {"startDateTime", "endDateTime"} - call.options.keys():
+        raise problem("window_missing", min(missing))
+    start, end = (datetime.fromisoformat(call.options[name]) for name in ("startDateTime", "endDateTime"))
+    if end - start > timedelta(days=MOST_DAYS):
+        raise problem("window_too_long")
+    seen = occurrences.over([n for n in occurrences.ascending if call.state.of(Outlook).touches(n, start, end)])
+    return _sorted_by_what_is_filtered(call, collection, seen)
+
+
+def _occurrences(query: Query) -> Entities:
+    return query.state.of(Outlook).occurrences(query.ids["user"], query.immutable_ids, query.text_bodies)
+
+
+def _in_view(query: Query, event: Entity) -> Entity | None:
+    """What a reader finds of an occurrence in those days."""
+    start, end = map(datetime.fromisoformat, _days_around_today(query.state).values())
+    outlook = query.state.of(Outlook)
+    return event if outlook.touches(outlook.number_of_occurrence(event["id"]), start, end) else None
 
 
 def _contacts(query: Query) -> Entities:
@@ -173,6 +207,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         stream="calendar_events", filters=TIMES, orders=SORTED, arrange=_sorted_by_what_is_filtered,
         selection=Selection(on_request=("cancelledOccurrences",)),
         mutations=partial(ItemMutations, kind="e", name="subject"),
+    ),
+    ITEMS(
+        "/users/{user}/calendarView", permissions=CALENDAR_READ, granted="Calendars.Read", type="event",
+        entities=_occurrences, stream="calendar_view", parameters=_days_around_today, columns=_in_view, arrange=_viewed,
+        filters=TIMES, orders=SORTED,
     ),
     CONTACTS("/users/{user}/contacts"),
     CONTACTS("/users/{user}/contactFolders/{contactFolder}/contacts", tracking=_tracked("c", "$select")),

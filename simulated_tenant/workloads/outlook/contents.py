@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/outlook-mail-concept-overview
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,9 @@ MODIFIED = ("createdDateTime", "lastModifiedDateTime")
 MAIL_FOLDERS = ("Inbox", "Sent Items", "Archive", "Deleted Items")
 # Folders inside those, with the numbers of the folders that they are in; they hold no messages.
 INNER_MAIL_FOLDERS = {"Projects": 2, "2024": 4, "Conversation History": 0}
+# Days from today on which events are; a reader views some of them.
+OCCURRENCE_DAYS = (-40, -20, -1, 0, 1, 7, 14, 100, 170, 300, -400, 1000)
+OCCURRENCE_TYPES = ("singleInstance", "occurrence", "exception")
 ROOT_FOLDER, HIDDEN_FOLDER = 0xFFFF, 6
 FOLDER_DEPTH = 3
 TEXT_BODY = {"body": fragment({"contentType": "text", "content": "The body as plain text.\r\n"})}
@@ -36,6 +39,7 @@ class Outlook:
         body = {"body": {"contentType": "html", "content": html}, "bodyPreview": html[:255]}
         self.message_shape = Shape("message", state.seed, body)
         self.event_shape = Shape("event", state.seed, {"seriesMasterId": None, "originalStart": None}, adjust=_series)
+        self.occurrence_shape = Shape("event", state.seed, body | {"recurrence": None})
         self.contact_shape = Shape("contact", state.seed)
         self.folder_shape = Shape("contactFolder", state.seed)
         self.mail_folder_shape = Shape("mailFolder", state.seed)
@@ -176,6 +180,39 @@ class Outlook:
             }
 
         return self._items("e", user, own, self.event_shape, immutable, MODIFIED)
+
+    def occurrences(self, user: int, immutable: bool = False, text: bool = False) -> Entities:
+        """Single events and the occurrences of series, masters never: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+        body = TEXT_BODY if text else {}
+
+        def make(number: int) -> Entity:
+            start, end = self._occurs(number)
+            own = {
+                "@odata.etag": f'W/"CQAAABYAAAB{user:x}/o{number:x}+"',
+                "id": self.item_id("o", user, number, immutable),
+                "subject": f"Occurrence {number} for user {user}",
+                "start": {"dateTime": f"{start:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": "UTC"},
+                "end": {"dateTime": f"{end:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": "UTC"},
+                "seriesMasterId": self.item_id("e", user, 0, immutable) if number % 3 else None,
+                **body,
+            }
+            return self.occurrence_shape.entity(number, own | {"type": OCCURRENCE_TYPES[number % 3]})
+
+        return Entities(range(self.state.size.events_per_user), make)
+
+    def _occurs(self, number: int) -> tuple[datetime, datetime]:
+        """From when to when. Events last an hour, and the first of all reaches into the days that a reader views."""
+        day = OCCURRENCE_DAYS[number % len(OCCURRENCE_DAYS)]
+        start = self.state.today + timedelta(days=day, hours=8, minutes=number)
+        return start, start + (timedelta(hours=1) if number else timedelta(days=20))
+
+    def touches(self, number: int, start: datetime, end: datetime) -> bool:
+        """Whether an occurrence is in a view of these times."""
+        begins, ends = self._occurs(number)
+        return begins < end and ends > start
+
+    def number_of_occurrence(self, text: str) -> int:
+        return int(text[-12:-4], 16)
 
     def folders(self) -> range:
         """The contact folders of a mailbox: the default one, and chains of folders three deep below it."""
