@@ -66,6 +66,7 @@ NEVER = {
     "calendar_view": "recurrence cancelledOccurrences",
     "conditional_access_policies": "deletedDateTime",
     "drives": "parentReference",
+    "sites": "error parentReference",
     "drive_items": "content deleted searchResult",
 }
 

@@ -59,6 +59,7 @@ SOVEREIGN: Mapping[str, Cloud] = {
                 "contacts",
                 "drive",
                 "drives",
+                "sites",
                 "auditLogs",
             }
         ),

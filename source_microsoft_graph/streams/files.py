@@ -24,7 +24,7 @@ _KEY = ["id", "user_id"]
 
 
 class Sites(GraphStream):
-    """Every site, as parents of drives: https://learn.microsoft.com/graph/api/site-getallsites"""
+    """One row per site collection, OneDrives included: https://learn.microsoft.com/graph/api/site-getallsites"""
 
     path_template = "sites/getAllSites"
     service = Service.FILES
