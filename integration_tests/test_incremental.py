@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ A_RESYNC = Fault(match=r"GET .*/root/delta\?.*token=20\d\d-", status=410, code="
 """What OneDrive answers to a moment that it knows no longer."""
 
 State = list[Message]
+
+
+def an_earlier_tenant(size: Size | None = None) -> Tenant:
+    """A tenant of three weeks ago. A connector goes by the earlier of its own clock and Graph's, so whatever happens in
+    a tenant while its clock is ahead of this machine's has to happen before today."""
+    before = timedelta(weeks=3)
+    return Tenant(size, today=datetime.now(UTC) - before, clock=lambda: time.time() - before.total_seconds())
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return an_earlier_tenant()
 
 
 def read(server: Server, streams: list[Message], *names: str, state: State | None = None, **config: Any) -> Output:
@@ -118,7 +131,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(streams: list[Message]) -> Iterator[Story]:
-    tenant = Tenant()
+    tenant = an_earlier_tenant()
     told = Story(tenant)
     with serve(tenant) as server:
 
@@ -490,7 +503,7 @@ def test_a_log_is_read_in_windows_each_entry_once(
 def test_a_killed_sync_is_taken_up_again(streams: list[Message], tmp_path: Path, share: float) -> None:
     """SIGKILL in the middle: the next sync starts from the last state printed, and together they have everything."""
     names = ("mail_messages", "calendar_events", "drive_items", "groups")
-    tenant = Tenant(Size(users=150, messages_per_user=20))
+    tenant = an_earlier_tenant(Size(users=150, messages_per_user=20))
     with serve(tenant, latency=0.02) as server:
         everything = sum(len(held(tenant, by_name(streams, name))) for name in names)
         first = killed_after(share * everything, server, streams, names, tmp_path)

@@ -121,9 +121,8 @@ def test_nothing_granted_is_told(stream: GraphStream) -> None:
     [
         (Traits(premium=False), {"audit_logs_signins": "licence missing"}),
         (Traits(sharepoint_licence=False), dict.fromkeys(("drives", "drive_items"), "licence missing")),
-        (Traits(group_read_lists_team_members=False), {"team_member": "permission missing"}),
     ],
-    ids=["no premium", "no SharePoint", "Teams wants its own permission"],
+    ids=["no premium", "no SharePoint"],
 )
 def test_what_roles_cannot_tell_is_found_out(traits: Traits, lacking: Mapping[str, str]) -> None:
     """A licence, and a permission that Graph says is enough but is not, show before the sync as they do in it."""

@@ -146,6 +146,40 @@ def test_what_graphs_documents_leave_open_changes_nothing(
     assert_is_the_tenant(read(own_server, chosen).succeeded(), tenant, chosen)
 
 
+def test_pages_that_overlap_double_nothing(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """The last object of each page is the first of the next, everywhere."""
+    tenant.traits.pages_overlap = True
+
+    assert_is_the_tenant(read(own_server, streams, page_size=100).succeeded(), tenant, streams)
+
+
+def test_a_broken_mail_costs_that_mail(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """The others of its mailbox are read, however many pages they are in."""
+    (stream,) = [stream for stream in streams if stream["name"] == "mail_messages"]
+    mails = the_tenants(tenant, stream)
+    broken = sorted(mails)[len(mails) // 2][0]
+    tenant.broken.add(broken)
+
+    output = read(own_server, [stream], page_size=100).succeeded()
+
+    assert {record["id"] for record in records(output)["mail_messages"]} == {key[0] for key in mails} - {broken}
+    assert "mail_messages: 1 skipped in all" in output.text
+
+
+@pytest.mark.parametrize(("match", "name"), [("/messages", "mail_messages"), ("/drive/root/delta", "drive_items")])
+def test_a_stream_whose_owners_are_all_refused_is_not_whole(
+    own_server: Server, tenant: Tenant, streams: list[Message], match: str, name: str
+) -> None:
+    """No row, no COMPLETE, and an exit code that is not 0; the stream beside it is whole."""
+    tenant.faults.add(Fault(match, status=403, code="accessDenied", times=ALWAYS))
+    chosen = [stream for stream in streams if stream["name"] in (name, "groups")]
+
+    output = read(own_server, chosen)
+
+    assert output.exit_code == 1
+    assert statuses(output) == {name: "INCOMPLETE", "groups": "COMPLETE"}
+
+
 def test_outlook_is_read_in_the_form_that_is_asked_for(
     own_server: Server, tenant: Tenant, streams: list[Message]
 ) -> None:

@@ -61,11 +61,14 @@ def page(
     total = len(entities)
     count, following = portion(call, collection, here, total, size)
     items = [show(item) for item in entities.page(here.at, count)]
+    if call.state.broken and any(item.get("id") in call.state.broken for item in items):
+        raise problem("mailbox_corrupt")
     reached = here.at + len(items)
     bounded = collection.paging.by_preference and "$top" in call.options and call.state.traits.outlook_top_is_a_total
     if reached >= total or bounded:
         return Page(items, total)
-    there = Position(reached, following, here.page + 1)
+    overlap = call.state.traits.pages_overlap and len(items) > 1
+    there = Position(reached - overlap, following, here.page + 1)
     return Page(items, total, next_link=link(call, collection, collection.page_token, there))
 
 
@@ -114,7 +117,7 @@ def position_of(call: Call, collection: Collection) -> Position:
     """The position that the request's token stands for; the options that the token carries become the request's own."""
     name = next((name for name in collection.tokens if call.options.get(name)), None)
     if name is None:
-        return Position()
+        return Position(int(call.options.get("$skip", 0)))
     token, tracking = call.options[name], collection.tracking
     if token == "latest" and tracking and tracking.latest and name == tracking.token:
         return Position(stage=LATEST)

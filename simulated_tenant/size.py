@@ -74,6 +74,7 @@ class Traits:
     """Which behaviours a tenant shows, where Graph's documents leave a choice or tenants differ.
 
     Whether Outlook takes $top for the size of a page or for all that is wanted is told differently by its clients.
+    Pages may overlap by an object where objects move while they are listed, which no document rules out.
     In what words SharePoint would refuse a timestamp for a token, and Outlook a filter on contacts, is not on record.
     """
 
@@ -93,6 +94,6 @@ class Traits:
     page_token_pages: float = float("inf")
     retried_pages_spoil_tokens: bool = False
     newer_sharepoint_refusal: bool = False
-    group_read_lists_team_members: bool = True
     members_include_apps: bool = False
     outlook_top_is_a_total: bool = False
+    pages_overlap: bool = False

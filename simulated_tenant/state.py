@@ -28,7 +28,8 @@ C = TypeVar("C", bound=Contents)
 
 
 class State:
-    """`trouble` says which objects a workload refuses, and with which problem: by area, then by the object's number."""
+    """`trouble` says which objects a workload refuses, and with which problem: by area, then by the object's number.
+    `broken` holds the ids of items that Outlook cannot serve, so that each page with one of them fails."""
 
     tenant_id = "8f6b3a52-0d0f-4a53-9f0f-6a1c5a4f2b7e"
     domain = "contoso.onmicrosoft.com"
@@ -60,6 +61,7 @@ class State:
         self.histories = Histories()
         self.requests = RequestLog()
         self.trouble: dict[str, dict[Any, str]] = {}
+        self.broken: set[str] = set()
         self._contents: dict[type, Any] = {}
 
     def clock(self) -> float:

@@ -2,7 +2,9 @@
 
 A scalar has a column of its type, and a list of scalars has a column of lists. Objects and lists of objects are JSON:
 Graph adds properties to its types at any time, and a JSON column keeps a new property without being altered.
-`"from"->>'$.email_address.address'` reads a property of one.
+`"from"->>'$.email_address.address'` reads a property of one. What has no column of its own is in one JSON column more,
+`ADDITIONAL_PROPERTIES`. Times are in UTC and have no time zone: a client would convert those with a time zone to its
+own, and .NET's zero, which Graph sends, is before the first year in half of all time zones.
 
 The schema `sync` describes the last read: `sync.streams` has its result and `sync.state` has the state that the next
 incremental read starts from. A stream's rows and its state are written in one transaction: a state without its rows
@@ -15,7 +17,8 @@ records would add only a second pass over each of them in Python, and it would d
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,14 +26,14 @@ from typing import Any
 import duckdb
 
 from tables.received import ReceivedStream
+from tables.staging import ADDITIONAL_PROPERTIES, STAGED, Misfits, NotStrict, Staging
+from tables.values import quoted
 
 DELETED_AT = "_ab_cdc_deleted_at"
 """By Airbyte's convention, a record with a value in this column means that the object was deleted."""
 
 _TYPES = {"boolean": "BOOLEAN", "integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR"}
-_FORMATS = {"date-time": "TIMESTAMPTZ", "date": "DATE"}
-_LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes of the longest line that DuckDB's JSON reader takes by default."""
+_FORMATS = {"date-time": "TIMESTAMP", "date": "DATE"}
 
 
 def column_type(schema: Mapping[str, Any]) -> str:
@@ -45,6 +48,21 @@ def column_type(schema: Mapping[str, Any]) -> str:
     return _TYPES.get(kind, "JSON")
 
 
+def columns_of(properties: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a JSON schema's properties and their types.
+
+    DuckDB compares the names of columns regardless of their case. Of two properties that differ in case only, the
+    first has the column, and the other is kept in `ADDITIONAL_PROPERTIES`; so is a property of that name.
+    """
+    taken = {ADDITIONAL_PROPERTIES}
+    columns = {}
+    for name, schema in properties.items():
+        if name.lower() not in taken:
+            taken.add(name.lower())
+            columns[name] = column_type(schema)
+    return columns
+
+
 class Database:
     """The file, open for writing: DuckDB lets one process write, so a second run fails before it reads anything."""
 
@@ -56,6 +74,7 @@ class Database:
         )
         self._connection.execute(
             """
+            set TimeZone = 'UTC';
             create schema if not exists sync;
             create table if not exists sync.streams
                 (stream varchar primary key, status varchar, read_at timestamptz, records bigint, skipped bigint);
@@ -83,64 +102,98 @@ class Database:
         found = self._connection.execute("select stream, state from sync.state").fetchall()
         return [json.loads(state) for stream, state in found if stream in streams]
 
-    def load(self, configured: Mapping[str, Any], lines: Path, stream: ReceivedStream, *, changes_only: bool) -> None:
+    def load(
+        self, configured: Mapping[str, Any], lines: Path, stream: ReceivedStream, *, changes_only: bool
+    ) -> list[Misfits]:
         """Write the records of a read into the stream's table. Of several records with one key the last counts.
 
         `lines` is a file of RECORD messages. A complete read replaces the table. An incomplete read, or one of
-        `changes_only`, replaces and deletes single rows.
+        `changes_only`, replaces and deletes single rows. Returns the columns that have values which do not fit.
         """
         declared = configured["stream"]
         key = [path[0] for path in declared.get("source_defined_primary_key") or ()]
-        columns = {name: column_type(schema) for name, schema in declared["json_schema"]["properties"].items()}
-        self._stage(columns, lines, stream.longest)
+        columns = columns_of(declared["json_schema"]["properties"])
+        keeps_rows = changes_only or not stream.is_complete
+        staging = Staging(self._connection, lines, stream.longest, stream.name, columns, key, is_temporary=keeps_rows)
+        is_resumable = configured["sync_mode"] == "incremental"
+        if not staging.has_undeclared_fields():
+            try:
+                with self._transaction():
+                    staging.stage_strictly()
+                    self._write(stream, key, columns, keeps_rows=keeps_rows, is_resumable=is_resumable)
+                    return []
+            except NotStrict:
+                pass
+        with self._transaction():
+            misfits = staging.stage_leniently()
+            self._write(stream, key, columns, keeps_rows=keeps_rows, is_resumable=is_resumable)
+            return misfits
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._connection.execute("begin")
         try:
-            self._write(stream.name, key, columns, keeps_rows=changes_only or not stream.is_complete)
-            self._write_result(stream, is_resumable=configured["sync_mode"] == "incremental")
+            yield
             self._connection.execute("commit")
         except BaseException:
             self._connection.execute("rollback")
             raise
-        finally:
-            self._connection.execute("drop table staged")
 
-    def _stage(self, columns: Mapping[str, str], lines: Path, longest: int) -> None:
-        """Load the records into the temporary table `staged`, in the order they were read."""
-        data = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
-        self._connection.execute(
-            f"""
-            create or replace temp table staged as select unnest(record.data) from read_json(
-                ?, format = 'newline_delimited', columns = {{record: $type$struct(data struct({data}))$type$}},
-                maximum_object_size = {max(longest, _LONGEST_LINE)})
-            """,
-            [str(lines)],
-        )
+    def _write(
+        self,
+        stream: ReceivedStream,
+        key: Sequence[str],
+        columns: Mapping[str, str],
+        *,
+        keeps_rows: bool,
+        is_resumable: bool,
+    ) -> None:
+        """Write the staged records and the result of the read."""
+        if keeps_rows:
+            self._write_over(stream.name, key, columns)
+        else:
+            self._replace(stream.name, key, columns)
+        self._write_result(stream, is_resumable=is_resumable)
 
-    def _write(self, name: str, key: Sequence[str], columns: Mapping[str, str], *, keeps_rows: bool) -> None:
-        """Write the staged records into the table. `keeps_rows` keeps the table's other rows."""
-        table, by, deleted_at = _quoted(name), ", ".join(map(_quoted, key)), _quoted(DELETED_AT)
-        last = f"rowid in (select max(rowid) from staged group by {by})" if key else "true"
-        has_deletions, run = DELETED_AT in columns, self._connection.execute
-        if not keeps_rows:
-            run(f"drop table if exists {table}")
-        self._create(name, {column: kind for column, kind in columns.items() if column != DELETED_AT}, key)
-        insert = f"insert {'or replace ' if key and keeps_rows else ''}into {table} by name"
-        if not has_deletions:
-            run(f"{insert} select * from staged where {last}")
-            return
-        run(f"{insert} select * exclude {deleted_at} from staged where {last} and {deleted_at} is null")
+    def _replace(self, name: str, key: Sequence[str], columns: Mapping[str, str]) -> None:
+        """Make the staged records the table."""
+        run, table, deleted_at = self._connection.execute, quoted(name), quoted(DELETED_AT)
         if key:
-            deleted = f"select {by} from staged where {last} and {deleted_at} is not null"
-            run(f"delete from {table} where ({by}) in ({deleted})")
+            by = ", ".join(map(quoted, key))
+            run(f"delete from {STAGED} where rowid not in (select max(rowid) from {STAGED} group by {by})")
+        if DELETED_AT in columns:
+            run(f"delete from {STAGED} where {deleted_at} is not null")
+            run(f"alter table {STAGED} drop column {deleted_at}")
+        run(f"drop table if exists {table}")
+        run(f"alter table {STAGED} rename to {table}")
+        if key:
+            run(f"alter table {table} add primary key ({by})")
+
+    def _write_over(self, name: str, key: Sequence[str], columns: Mapping[str, str]) -> None:
+        """Write the staged records into the table and keep its other rows."""
+        run, table, deleted_at = self._connection.execute, quoted(name), quoted(DELETED_AT)
+        by = ", ".join(map(quoted, key))
+        last = f"rowid in (select max(rowid) from {STAGED} group by {by})" if key else "true"
+        kept = {column: kind for column, kind in columns.items() if column != DELETED_AT}
+        self._create(name, {**kept, ADDITIONAL_PROPERTIES: "JSON"}, key)
+        insert = f"insert {'or replace ' if key else ''}into {table} by name"
+        if DELETED_AT not in columns:
+            run(f"{insert} select * from {STAGED} where {last}")
+        else:
+            run(f"{insert} select * exclude {deleted_at} from {STAGED} where {last} and {deleted_at} is null")
+            if key:
+                deleted = f"select {by} from {STAGED} where {last} and {deleted_at} is not null"
+                run(f"delete from {table} where ({by}) in ({deleted})")
+        run(f"drop table {STAGED}")
 
     def _create(self, name: str, columns: Mapping[str, str], key: Sequence[str]) -> None:
         """Create the table if it does not exist, and otherwise add the columns that it does not have."""
-        parts = [f"{_quoted(column)} {kind}" for column, kind in columns.items()]
+        parts = [f"{quoted(column)} {kind}" for column, kind in columns.items()]
         if key:
-            parts.append(f"primary key ({', '.join(map(_quoted, key))})")
-        self._connection.execute(f"create table if not exists {_quoted(name)} ({', '.join(parts)})")
+            parts.append(f"primary key ({', '.join(map(quoted, key))})")
+        self._connection.execute(f"create table if not exists {quoted(name)} ({', '.join(parts)})")
         for column, kind in columns.items():
-            self._connection.execute(f"alter table {_quoted(name)} add column if not exists {_quoted(column)} {kind}")
+            self._connection.execute(f"alter table {quoted(name)} add column if not exists {quoted(column)} {kind}")
 
     def _write_result(self, stream: ReceivedStream, *, is_resumable: bool) -> None:
         self._connection.execute(
@@ -153,7 +206,3 @@ class Database:
             self._connection.execute(
                 "insert or replace into sync.state values (?, ?)", [stream.name, json.dumps(stream.state)]
             )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

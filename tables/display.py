@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tables.received import Received, ReceivedStream, SkipReason
+from tables.staging import ADDITIONAL_PROPERTIES, Misfits
 
 _SILENT_SECONDS = 5.0
 """Seconds without a record after which the progress says so."""
@@ -24,6 +25,12 @@ _LINE_SECONDS = 10.0
 
 _SHOWN_STREAMS = 12
 """Streams that the progress shows at once; the others are counted."""
+
+_SHOWN_MISFITS = 15
+"""Columns with values that do not fit which the summary names; the others are counted."""
+
+_SHOWN_VALUE = 40
+"""Characters of such a value that are shown."""
 
 
 class Display:
@@ -136,6 +143,28 @@ def _skipped(skipped: Mapping[SkipReason, int]) -> Table:
     for reason, count in skipped.items():
         table.add_row(f"{count:,}", Text(reason.meaning))
     return table
+
+
+def misfit_lines(misfits: Sequence[Misfits]) -> list[str]:
+    """A line for each column that has values which do not fit, the most frequent first, and what became of them."""
+    if not misfits:
+        return []
+    ordered = sorted(misfits, key=lambda misfit: -misfit.count)
+    lines = [_misfit_line(misfit) for misfit in ordered[:_SHOWN_MISFITS]]
+    if hidden := ordered[_SHOWN_MISFITS:]:
+        values = sum(misfit.count for misfit in hidden)
+        lines.append(f"and {values:,} in {len(hidden)} more columns.")
+    if any(not misfit.is_text for misfit in misfits):
+        lines.append(f"A value that is not kept as text is in the column {ADDITIONAL_PROPERTIES} of its row.")
+    return lines
+
+
+def _misfit_line(misfit: Misfits) -> str:
+    value = misfit.value if len(misfit.value) <= _SHOWN_VALUE else f"{misfit.value[: _SHOWN_VALUE - 3]}..."
+    values = "1 value is" if misfit.count == 1 else f"{misfit.count:,} values are"
+    such_as = value if misfit.count == 1 else f"such as {value}"
+    kept = "kept as text" if misfit.is_text else "null"
+    return f"{misfit.stream}.{misfit.column}: {values} {misfit.reason}, {such_as} ({misfit.row}): {kept}."
 
 
 def progress_view(received: Received) -> RenderableType:

@@ -12,10 +12,14 @@ from pathlib import Path
 
 import duckdb
 
+from tables.values import quoted
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output"
 _SUGGESTED = 3
 _SHOWN_ROWS = 1000
+_SHOWN_JSON = 300
+"""Characters of a JSON value that are shown. The text of it, `members::text`, is shown whole."""
 
 # Suggested queries, each with the tables that it reads.
 _QUERIES: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -46,6 +50,19 @@ def latest() -> Path | None:
     return max(OUTPUT.glob("*.duckdb"), key=lambda file: file.stat().st_mtime, default=None)
 
 
+def _with_short_json(found: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The relation with its JSON as text of at most `_SHOWN_JSON` characters.
+
+    DuckDB prints JSON with a line for each member: hundreds of lines for a long list.
+    """
+    names = [quoted(name) for name, kind in zip(found.columns, found.types, strict=True) if str(kind) == "JSON"]
+    # Columns of the same name cannot be replaced by name.
+    if not names or len(set(found.columns)) < len(found.columns):
+        return found
+    text = "if(length({0}::VARCHAR) > {1}, left({0}::VARCHAR, {1} - 3) || '...', {0}::VARCHAR) as {0}"
+    return found.project(f"* replace ({', '.join(text.format(name, _SHOWN_JSON) for name in names)})")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py sql", description="Run a query of the tables of the last run.")
     parser.add_argument("query", nargs="?", help="SQL for DuckDB (default: what standard input holds)")
@@ -56,9 +73,11 @@ def main() -> int:
         sys.exit(f"There is no {file or 'DuckDB file'} yet. This command makes one: python3 dev.py run")
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
+            # The tables' times are in UTC. In another time zone, a comparison with now() would be off by hours.
+            connection.execute("set TimeZone = 'UTC'")
             found = connection.sql(arguments.query or sys.stdin.read())
             if found is not None:
-                found.show(max_width=shutil.get_terminal_size((120, 0)).columns, max_rows=_SHOWN_ROWS)
+                _with_short_json(found).show(max_width=shutil.get_terminal_size((120, 0)).columns, max_rows=_SHOWN_ROWS)
     except duckdb.Error as error:
         sys.exit(str(error))
     return 0

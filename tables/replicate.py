@@ -12,9 +12,10 @@ import duckdb
 from integration_tests.configured_catalog import select
 from tables.connector import Connector, Message, output_of
 from tables.database import Database
-from tables.display import Display
+from tables.display import Display, misfit_lines
 from tables.queries import suggestions
 from tables.received import Received
+from tables.staging import Misfits
 
 
 def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, incremental: bool, display: Display) -> int:
@@ -38,7 +39,8 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
                 received.receive(output_of(process))
             exit_code = process.wait()
         seconds = received.seconds
-        if not _load(database, catalog, received, resumed, display):
+        misfits: list[Misfits] = []
+        if not _load(database, catalog, received, resumed, display, misfits):
             exit_code = exit_code or 1
         with_rows = database.tables_with_rows()
     display.summary(list(received.streams.values()))
@@ -46,6 +48,7 @@ def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, increm
     display.line()
     display.line(f"{received.records:,} records read in {seconds:.1f} s, loaded in {loading:.1f} s.")
     display.section("Warnings:", list(received.warnings), "yellow")
+    display.section("Values that do not fit their columns:", misfit_lines(misfits), "yellow")
     if exit_code:
         no_error = ["The connector ended without an error message."]
         display.section("What failed:", received.errors or list(received.other_lines) or no_error, "red")
@@ -77,14 +80,22 @@ def _open(file: Path) -> Database:
         sys.exit(f"{file} cannot be opened, so nothing was read. {error}")
 
 
-def _load(database: Database, catalog: Message, received: Received, resumed: set[str], display: Display) -> bool:
-    """Load each stream by itself. Returns whether all could be loaded."""
+def _load(
+    database: Database,
+    catalog: Message,
+    received: Received,
+    resumed: set[str],
+    display: Display,
+    misfits: list[Misfits],
+) -> bool:
+    """Load each stream by itself, and add to `misfits`. Returns whether all could be loaded."""
     all_loaded = True
     for configured in catalog["streams"]:
         stream = received.streams[configured["stream"]["name"]]
         try:
             with display.busy(f"Loading {stream.records:,} records of {stream.name} ..."):
-                database.load(configured, received.file(stream.name), stream, changes_only=stream.name in resumed)
+                file, changes_only = received.file(stream.name), stream.name in resumed
+                misfits += database.load(configured, file, stream, changes_only=changes_only)
         except duckdb.Error as error:
             stream.status, all_loaded = "not loaded", False
             received.errors.append(f"{stream.name} could not be loaded, and its table is as it was. {error}")

@@ -11,9 +11,9 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 import requests_mock
@@ -87,8 +87,9 @@ class FakeGraph:
                 "token_endpoint": f"{LOGIN}/oauth2/v2.0/token",
             },
         )
-        mocker.post(f"{GRAPH}$batch", json=_run_batch)
+        mocker.post(f"{GRAPH}$batch", json=run_batch)
         self.grants(*EVERY_PERMISSION)
+        self.lists("organization", [{"id": TENANT}])
         self.lists("servicePrincipals", [{"id": "the-own-app"}])
         for relation in ("memberOf", "ownedObjects"):
             self.lists(f"servicePrincipals/the-own-app/{relation}", [])
@@ -142,12 +143,30 @@ class FakeGraph:
         """Let every request to Graph fail with this error."""
         self._mocker.register_uri(requests_mock.ANY, re.compile(re.escape(GRAPH)), exc=silence)
 
+    def serves(self, answer: Callable[[str, Mapping[str, str], Mapping[str, str]], Answer], path: str = "") -> None:
+        """Serve this path, or all paths, by a function of the path, the query options and the request's headers."""
+
+        def respond(request: Any, context: Any) -> bytes:
+            url = urlsplit(request.url.removeprefix(GRAPH))
+            given = answer(unquote(url.path), dict(parse_qsl(url.query)), request.headers)
+            if "exc" in given:
+                raise given["exc"]
+            context.status_code = given.get("status_code", 200)
+            context.headers.update(given.get("headers", {}))
+            return bytes(given["content"] if "content" in given else json.dumps(given["json"]).encode())
+
+        self._mocker.get(f"{GRAPH}{path}" if path else re.compile(re.escape(GRAPH)), content=respond)
+
     def takes_batches_of(self, most: int, refusal: Answer) -> None:
         """Refuse larger batches with this error."""
+        self.takes_batches(lambda urls: len(urls) <= most, refusal)
+
+    def takes_batches(self, are_taken: Callable[[Sequence[str]], bool], refusal: Answer) -> None:
+        """Answer the others with this refusal."""
 
         def run(request: Any, context: Any) -> Any:
-            if len(request.json()["requests"]) <= most:
-                return _run_batch(request, context)
+            if are_taken([unquote(part["url"].removeprefix("/")) for part in request.json()["requests"]]):
+                return run_batch(request, context)
             context.status_code = refusal["status_code"]
             return refusal["json"]
 
@@ -178,11 +197,12 @@ class FakeGraph:
         return sum(request.url.endswith("/token") for request in self._mocker.request_history)
 
 
-def _run_batch(request: Any, context: Any) -> dict[str, Any]:
+def run_batch(request: Any, context: Any) -> dict[str, Any]:
     """Each part is asked for by itself, and the answers come back in reverse order."""
     answers = []
     for part in reversed(request.json()["requests"]):
-        url, headers = GRAPH + part["url"].removeprefix("/"), {"Authorization": request.headers["Authorization"]}
+        url = GRAPH + part["url"].removeprefix("/")
+        headers = {"Authorization": request.headers["Authorization"], **part.get("headers", {})}
         answer = requests.get(url, headers=headers, timeout=1)
         try:
             body = answer.json()
@@ -227,3 +247,12 @@ def errors(output: EntrypointOutput) -> dict[str | None, str]:
         if error:
             found[error.stream_descriptor.name if error.stream_descriptor else None] = error.message
     return found
+
+
+def told(output: EntrypointOutput, stream: str) -> str:
+    """Every error and warning that concerns this stream."""
+    failures = (message.trace.error for message in output.errors if message.trace and message.trace.error)
+    named = [
+        each.message or "" for each in failures if each.stream_descriptor and each.stream_descriptor.name == stream
+    ]
+    return "\n".join([*named, *(warning for warning in warnings(output) if warning.startswith(stream))])

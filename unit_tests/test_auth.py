@@ -333,7 +333,7 @@ def test_lasting_trouble_is_unreachable(
 def test_passing_trouble_passes(
     wire: requests_mock.Mocker, graph: FakeGraph, auth: GraphAuth, clock: Clock, trouble: Answer, place: str
 ) -> None:
-    """Two failures cost three seconds and nothing else."""
+    """Two failures cost four seconds and nothing else."""
     if place == "token":
         graph.signs_in(trouble, trouble, a_grant("a-token"))
     else:

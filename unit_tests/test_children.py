@@ -7,7 +7,19 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from source_microsoft_graph.streams.files import Sites
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import EVERY_PERMISSION, FakeGraph, a_page, an_error, errors, read, rows, statuses, warnings
+from unit_tests.graph_api import (
+    EVERY_PERMISSION,
+    Answer,
+    FakeGraph,
+    a_page,
+    an_error,
+    errors,
+    read,
+    rows,
+    statuses,
+    told,
+    warnings,
+)
 
 
 def keys(output: EntrypointOutput, *columns: str, stream: str | None = None) -> list[tuple[str, ...]]:
@@ -281,3 +293,112 @@ def test_a_busy_mailbox_waits_by_itself(graph: FakeGraph, clock: Clock) -> None:
 
     assert [row["id"] for row in rows(output)] == ["2", "3", "1"]
     assert clock.slept == [30.0]
+
+
+RELATIONS = [
+    pytest.param("group_member", "members", "memberOf", id="members"),
+    pytest.param("group_owner", "owners", "ownedObjects", id="owners"),
+]
+
+
+def list_relations(graph: FakeGraph, relation: str, inverse: str) -> None:
+    """25 apps, of which two are related to both groups, one to other objects alone, and the others to none."""
+    graph.lists("groups", [{"id": "g1"}, {"id": "g2"}])
+    graph.lists("servicePrincipals", [{"id": f"s{number}"} for number in range(25)])
+    for number in range(25):
+        graph.lists(f"servicePrincipals/s{number}/{inverse}", [])
+    groups = [{"@odata.type": "#microsoft.graph.group", "id": group} for group in ("g1", "g2")]
+    for app in ("s3", "s24"):
+        graph.lists(f"servicePrincipals/{app}/{inverse}", groups[:1], [], groups[1:])
+    others = [{"@odata.type": f"#microsoft.graph.{kind}", "id": "g1"} for kind in ("application", "directoryRole")]
+    graph.lists(f"servicePrincipals/s7/{inverse}", others)
+    graph.lists(f"groups/g1/{relation}", [{"@odata.type": "#microsoft.graph.user", "id": "u"}])
+    graph.lists(f"groups/g2/{relation}", [])
+
+
+@pytest.mark.parametrize(("stream", "relation", "inverse"), RELATIONS)
+def test_apps_are_found_from_their_side(graph: FakeGraph, stream: str, relation: str, inverse: str) -> None:
+    """v1.0 lists service principals neither among members nor among owners; they are requested in batches."""
+    list_relations(graph, relation, inverse)
+
+    output = read(stream)
+
+    assert keys(output, "id", "group_id", "odata_type") == [
+        ("s24", "g1", "#microsoft.graph.servicePrincipal"),
+        ("s24", "g2", "#microsoft.graph.servicePrincipal"),
+        ("s3", "g1", "#microsoft.graph.servicePrincipal"),
+        ("s3", "g2", "#microsoft.graph.servicePrincipal"),
+        ("u", "g1", "#microsoft.graph.user"),
+    ]
+    assert statuses(output, stream)[-1] == "COMPLETE"
+    assert 20 in [len([url for url in batch if inverse in url]) for batch in graph.batches]
+
+
+@pytest.mark.parametrize("kind", ["servicePrincipal", "agentIdentity", "somethingNew"])
+@pytest.mark.parametrize(("stream", "relation", "inverse"), RELATIONS)
+def test_what_is_found_from_both_sides_is_one_row_with_the_lists_type(
+    graph: FakeGraph, stream: str, relation: str, inverse: str, kind: str
+) -> None:
+    """An agent identity is a service principal of a type of its own, and the group lists it."""
+    list_relations(graph, relation, inverse)
+    graph.lists(f"groups/g2/{relation}", [{"@odata.type": f"#microsoft.graph.{kind}", "id": "s3"}])
+
+    output = read(stream)
+
+    assert [row["odata_type"] for row in rows(output) if (row["id"], row["group_id"]) == ("s3", "g2")] == [
+        f"#microsoft.graph.{kind}"
+    ]
+    assert len(rows(output)) == 5
+
+
+@pytest.mark.parametrize(
+    "fault", [an_error(500, "InternalServerError"), an_error(400, "New"), a_page({"displayName": "no id"})]
+)
+@pytest.mark.parametrize(("stream", "relation", "inverse"), RELATIONS)
+def test_an_app_that_cannot_be_asked_leaves_the_stream_incomplete(
+    graph: FakeGraph, stream: str, relation: str, inverse: str, fault: Answer
+) -> None:
+    """What the groups list is handed over all the same."""
+    list_relations(graph, relation, inverse)
+    graph.answers(f"servicePrincipals/s9/{inverse}", fault)
+
+    output = read(stream, fails=True)
+
+    assert ("u", "g1") in keys(output, "id", "group_id")
+    assert statuses(output, stream)[-1] == "INCOMPLETE"
+    assert "app s9" in told(output, stream)
+
+
+@pytest.mark.parametrize(
+    ("role", "missing"),
+    [
+        ("Group.Read.All", True),
+        ("Directory.Read.All", True),
+        ("TeamMember.Read.All", False),
+        ("TeamMember.ReadWrite.All", False),
+    ],
+)
+def test_members_of_teams_take_their_own_permission(graph: FakeGraph, role: str, missing: bool) -> None:
+    """No permission for groups or for the directory opens them."""
+    graph.grants("GroupMember.Read.All", role)
+    graph.lists("groups", [{"id": "t"}])
+    graph.answers("teams/t/members", an_error(403, "Forbidden") if missing else a_page({"id": "m"}))
+
+    output = read("team_member", fails=missing)
+
+    assert statuses(output, "team_member")[-1] == ("INCOMPLETE" if missing else "COMPLETE")
+    assert ("TeamMember.Read.All" in told(output, "team_member")) == missing
+
+
+@pytest.mark.parametrize("status", [403, 404, 423])
+def test_folders_of_a_mailbox_that_was_read_are_there(graph: FakeGraph, status: int) -> None:
+    """Contacts of the default folder came, so the mailbox is there and its folders are missing."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("users/u/contacts", [{"id": "1"}])
+    graph.answers("users/u/contactFolders", an_error(status, "ErrorItemNotFound"))
+
+    output = read("contacts", fails=True)
+
+    assert keys(output, "id") == [("1",)]
+    assert statuses(output, "contacts")[-1] == "INCOMPLETE"
+    assert "contacts of user u: a later request was refused" in told(output, "contacts")

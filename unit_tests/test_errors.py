@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from operator import attrgetter
-from types import SimpleNamespace
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
+from urllib3.exceptions import ReadTimeoutError
 
 from source_microsoft_graph import retries
 from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.errors import (
+    PERMISSION,
     ConnectionFailed,
     GraphError,
     GraphUnavailable,
@@ -28,9 +30,11 @@ from source_microsoft_graph.errors import (
 )
 from source_microsoft_graph.graph import response as response_module
 from source_microsoft_graph.graph.catalogue import CATALOGUE, UNKNOWN, Action, classify
+from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.redaction import remember
 from source_microsoft_graph.retries import retry_after
+from source_microsoft_graph.transport import ResponseOutOfBounds
 
 NOT_TOP = "The query specified in the URI is not valid. Query option 'Top' is not allowed. To allow it, set it."
 NO_MAILBOX = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
@@ -38,6 +42,7 @@ NO_ROLE = "Missing role permissions on the request. API requires one of 'Team.Re
 NO_SPO = "Tenant does not have a SPO license."
 NO_TEAMS = "Failed to get license information for the user. Ensure user has a valid Office365 license assigned"
 NOT_PREMIUM = "Authentication_RequestFromNonPremiumTenantOrB2CTenant"
+BACKEND = "Failed to execute Skype backend request GetThreadRosterS2SRequest."
 BLOCKED = "Access to this site has been blocked. Please contact the administrator to resolve this problem."
 
 # The situation, and Graph's answer to it: status, code, message, the innermost code, what happens next.
@@ -90,9 +95,9 @@ ANSWERS = [
     ("directory denied", 403, "Authorization_RequestDenied", "Insufficient privileges.", "", Action.DENY),
     ("concurrency", 409, "Directory_ConcurrencyViolation", "Concurrency violation.", "", Action.RETRY),
     ("request timeout", 408, "RequestTimeout", "Timed out.", "", Action.RETRY),
-    ("server error", 500, "InternalServerError", "Something went wrong.", "", Action.RETRY),
-    ("bad gateway", 502, "UnknownError", "", "", Action.RETRY),
-    ("service unavailable", 503, "ServiceNotAvailable", "Try later.", "", Action.RETRY),
+    ("server error", 500, "InternalServerError", "Something went wrong.", "", Action.SHRINK),
+    ("bad gateway", 502, "UnknownError", "", "", Action.SHRINK),
+    ("service unavailable", 503, "ServiceNotAvailable", "Try later.", "", Action.SHRINK),
     ("bandwidth used up", 509, "BandwidthLimitExceeded", "Bandwidth limit exceeded.", "", Action.WAIT),
     ("not implemented", 501, "NotImplemented", "This operation target is not yet supported.", "", Action.FAIL),
     ("unsupported query", 400, "Request_UnsupportedQuery", "Unsupported query.", "", Action.FAIL),
@@ -101,7 +106,74 @@ ANSWERS = [
     ("bad request", 400, "Request_BadRequest", "Invalid filter clause.", "", Action.FAIL),
     ("no expansion", 400, "ExpandNotSupported", "Expand is not supported.", "", Action.FAIL),
     ("inefficient filter", 400, "InefficientFilter", "The restriction is too complex.", "", Action.FAIL),
-    ("redirect", 302, "", "", "", Action.FAIL),
+    ("any other failure", 599, "NetworkConnectTimeout", "", "", Action.SHRINK),
+    ("insufficient storage", 507, "quotaLimitReached", "", "", Action.SHRINK),
+    ("redirect", 302, "Found", "", "", Action.FAIL),
+    ("Intune throttled", 500, "", "Rate limit reached because of too many requests to query broker.", "", Action.WAIT),
+    (
+        "no Exchange",
+        401,
+        "OrganizationFromTenantGuidNotFound",
+        "The tenant for tenant guid 't' does not exist",
+        "",
+        Action.FAIL,
+    ),
+    ("no Exchange, as an inner code", 401, "UnknownError", "", "OrganizationFromTenantGuidNotFound", Action.FAIL),
+    ("no Exchange, in words", 404, "ErrorInternal", "Error: OrganizationFromTenantGuidNotFound.", "", Action.FAIL),
+    (
+        "token revoked by Conditional Access",
+        403,
+        "insufficient_claims",
+        "Continuous access evaluation.",
+        "",
+        Action.RENEW,
+    ),
+    ("delta token gone, upload", 410, "resyncChangesUploadDifferences", "Resync.", "", Action.RESTART),
+    ("delta token gone, as a 400", 400, "resyncChangesApplyDifferences", "Resync.", "", Action.RESTART),
+    ("delta token gone, upload, as a 400", 400, "resyncChangesUploadDifferences", "Resync.", "", Action.RESTART),
+    ("delta token gone, apply", 400, "resyncApplyDifferences", "Resync.", "", Action.RESTART),
+    ("delta token gone, older upload", 400, "resyncUploadDifferences", "Resync.", "", Action.RESTART),
+    (
+        "delta token not supported",
+        400,
+        "BadRequest",
+        "Parameter 'DeltaToken' not supported for it.",
+        "",
+        Action.RESTART,
+    ),
+    ("page too large for identity protection", 400, "BadRequest", "$top must be between 1 and 500.", "", Action.UNPAGE),
+    ("too long a time", 400, "ErrorInvalidRequest", "Maximum number of days: 1825", "", Action.FAIL),
+    ("no P2 licence", 400, "AadPremiumLicenseRequired", "The tenant needs Entra ID P2.", "", Action.FAIL),
+    ("no identity protection", 403, "Forbidden", "Your tenant is not licensed for this feature.", "", Action.FAIL),
+    ("no Defender", 403, "Forbidden", "Account is not provisioned.", "", Action.FAIL),
+    ("no Intune", 400, "BadRequest", "Request not applicable to target tenant.", "", Action.FAIL),
+    ("Teams out of reach", 403, "Forbidden", BACKEND, "", Action.RETRY),
+    ("Teams out of reach, as a 404", 404, "NotFound", BACKEND, "", Action.RETRY),
+    ("Teams out of reach, as a 400", 400, "BadRequest", BACKEND, "", Action.RETRY),
+    ("Teams out of reach, as a 502", 502, "BadGateway", BACKEND, "", Action.SHRINK),
+    ("mailbox not in the cloud, by words", 403, "ErrorX", NO_MAILBOX, "", Action.SKIP),
+    (
+        "deleted drive",
+        400,
+        "invalidRequest",
+        "The provided drive id appears to be malformed, or does not exist.",
+        "",
+        Action.SKIP,
+    ),
+    ("another licence", 403, "Forbidden", "The user needs a licensed plan.", "", Action.SKIP),
+    ("another licence, as a 400", 400, "BadRequest", "User does not have a valid license for it.", "", Action.SKIP),
+    ("another licence, in other words", 400, "BadRequest", "The object does not have a license.", "", Action.SKIP),
+    ("not licensed", 400, "BadRequest", "The user is not licensed for this.", "", Action.SKIP),
+    ("licence required", 400, "BadRequest", "A license is required.", "", Action.SKIP),
+    ("manager gone", 404, "Request_ResourceNotFound", "Resource 'manager' does not exist.", "", Action.SKIP),
+    (
+        "column without an index",
+        400,
+        "invalidRequest",
+        "Field 'X' cannot be referenced in filter or orderby",
+        "",
+        Action.FAIL,
+    ),
     ("teapot", 418, "Teapot", "I am one.", "", Action.FAIL),
 ]
 AS_ARGUMENTS = [pytest.param(*answer[1:], id=answer[0]) for answer in ANSWERS]
@@ -135,7 +207,8 @@ def test_case_does_not_matter(status: int, code: str, message: str, inner: str, 
 def test_every_row_of_the_catalogue_is_reached() -> None:
     """No row is shadowed by one before it, and none lacks an answer above; a broken connection answers 0."""
     reached = [classify(answered(status, an_error(*texts))) for _, status, *texts, _ in ANSWERS]
-    reached.append(classify(GraphResponse.none(a_request(), requests.ReadTimeout("Read timed out."))))
+    broken = (requests.ReadTimeout, ReadTimeoutError, ResponseOutOfBounds, requests.ConnectionError)
+    reached += [classify(GraphResponse.none(a_request(), no_answer(kind))) for kind in broken]
 
     assert [known for known in CATALOGUE if known not in reached] == []
 
@@ -143,6 +216,10 @@ def test_every_row_of_the_catalogue_is_reached() -> None:
 def test_rows_differ() -> None:
     """No row of the catalogue is there twice."""
     assert len(set(CATALOGUE)) == len(CATALOGUE)
+
+
+def no_answer(kind: type[Exception]) -> Exception:
+    return ReadTimeoutError(None, "", "Read timed out.") if kind is ReadTimeoutError else kind("Read timed out.")  # type: ignore[arg-type]
 
 
 def a_request() -> requests.PreparedRequest:
@@ -185,11 +262,13 @@ def test_a_refusal_in_general_terms_is_not_precise(status: int) -> None:
 
 def test_a_refusal_that_names_its_cause_is_precise() -> None:
     """All other rows name their cause, and none of those may be taken for a refused property."""
-    licence = {row for row in CATALOGUE if "premium" in (row.code + row.text).lower()}
+    premium = {row for row in CATALOGUE if "premium" in (row.code + row.text).lower() and row.status == 403}
     vague = {row for row in CATALOGUE if not row.precise}
+    general = {row for row in vague if row.help.meaning == "The tenant has no licence for this."}
 
-    assert {(row.status, row.code + row.text) for row in vague - licence} == {(403, ""), (404, "")}
-    assert licence <= vague, "users are refused for want of a licence when they are asked for with their last sign-ins"
+    assert {(row.status, row.code + row.text) for row in vague - premium - general} == {(403, ""), (404, "")}
+    assert premium <= vague, "users are refused for want of a licence when they are asked for with their last sign-ins"
+    assert all("licens" in row.text for row in general)
     assert UNKNOWN.precise is False
 
 
@@ -198,7 +277,7 @@ def test_a_refusal_that_names_its_cause_is_precise() -> None:
     [
         pytest.param(503, {"Retry_After": "30"}, Action.WAIT, id="503 that names a time"),
         pytest.param(503, {"Retry_After": "soon"}, Action.WAIT, id="503 that names a time badly"),
-        pytest.param(503, {}, Action.RETRY, id="503 that does not"),
+        pytest.param(503, {}, Action.SHRINK, id="503 that does not"),
         pytest.param(501, {"Retry_After": "30"}, Action.FAIL, id="501 whatever it names"),
         pytest.param(404, {"Retry_After": "30"}, Action.SKIP, id="404 whatever it names"),
     ],
@@ -223,6 +302,8 @@ def test_a_page_is_an_object_with_a_list(body: Any) -> None:
         pytest.param(b'{"value": [{"id": "1"}, {"id"', id="JSON cut off"),
         pytest.param(b"<html><body>Sign in to the hotel's network</body></html>", id="HTML"),
         pytest.param(b"\xff\xfe\x00", id="no text at all"),
+        pytest.param(b"[" * 100_000, id="nested too deeply"),
+        pytest.param(b'{"value": []}{"error": {"code": "x"}}', id="a page with an error behind it"),
         pytest.param([{"id": "1"}], id="a list"),
         pytest.param("value", id="a text"),
         pytest.param(None, id="null"),
@@ -230,36 +311,240 @@ def test_a_page_is_an_object_with_a_list(body: Any) -> None:
         pytest.param({"id": "1"}, id="one object"),
         pytest.param({"value": None}, id="no list"),
         pytest.param({"value": {"id": "1"}}, id="an object for the list"),
+        pytest.param({"value": "1"}, id="a text for the list"),
+        pytest.param({"value": 1}, id="a number for the list"),
+        pytest.param({"value": True}, id="a boolean for the list"),
+        pytest.param({"Value": []}, id="a list of another name"),
         pytest.param({"error": {"code": "InternalServerError"}}, id="an error that calls itself a success"),
+        pytest.param({"value": [{"id": "1"}], "error": {"code": "x"}}, id="an error beside the list"),
+        pytest.param({"error": {"code": "x"}, "value": []}, id="an error before the list"),
+        pytest.param({"value": [], "error": "x"}, id="a text for an error beside the list"),
+        pytest.param({"value": [], "error": {}}, id="an empty error beside the list"),
+        pytest.param({"value": [], "odata.error": {"code": "x"}}, id="an older error beside the list"),
     ],
 )
-def test_a_success_that_is_no_page_is_asked_for_again(body: Any) -> None:
-    """A body cut off or replaced on its way is passing trouble, never the end of a listing."""
-    assert classify(answered(200, body)).action == Action.RETRY
+def test_a_success_that_is_no_whole_page_is_asked_for_again(body: Any) -> None:
+    """A body cut off, replaced on its way or with an error in it is passing trouble, never the end of a listing."""
+    assert classify(answered(200, body)).action == Action.SHRINK
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206, 207, 208, 226, 299])
+@pytest.mark.parametrize("body", [{"value": [{"id": "1"}]}, b"", {"id": "1"}], ids=["page", "nothing", "object"])
+def test_only_status_200_is_a_whole_page(status: int, body: Any) -> None:
+    """206 is a partial answer of a provider, and no other success is documented for a list."""
+    rule = classify(answered(status, body))
+
+    assert (rule.action, "not the whole page" in rule.help.meaning) == (Action.RETRY, True)
+
+
+# What no service of Graph's wrote.
+
+FOREIGN = [
+    pytest.param(b"<html>", id="HTML"),
+    pytest.param(b"<!DOCTYPE html><title>403</title><h1>Microsoft-Azure-Application-Gateway/v2</h1>", id="a gateway"),
+    pytest.param(b"Access denied by policy", id="words"),
+    pytest.param(b"\xff\xfe\x00\x80", id="no text at all"),
+    pytest.param(b"", id="nothing"),
+    pytest.param(b" \r\n", id="blanks"),
+    pytest.param(None, id="null"),
+    pytest.param({}, id="an empty object"),
+    pytest.param([], id="a list"),
+    pytest.param("Forbidden", id="a text"),
+    pytest.param(5, id="a number"),
+    pytest.param({"message": "Forbidden"}, id="JSON of a gateway"),
+    pytest.param({"timestamp": "t", "status": 404, "error": "Not Found", "path": "/v1.0"}, id="a text for the error"),
+    pytest.param({"error": ["a", "b"]}, id="a list for the error"),
+    pytest.param({"error": {}}, id="an empty error"),
+    pytest.param({"value": []}, id="a page"),
+    pytest.param({"error": {"code": "UnknownError", "message": "<html><head>"}}, id="HTML that Graph passed on"),
+    pytest.param({"error": {"code": "UnknownError", "message": "\r\n<!DOCTYPE HTML>"}}, id="more HTML passed on"),
+    pytest.param({"error": {"code": "x", "innerError": {"message": "<html>"}}}, id="HTML far inside"),
+    pytest.param(b'{"error": {"code": "Forbidden"', id="JSON cut off"),
+]
+REFUSALS = [300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 411, 412, 413, 414, 415, 418]
+REFUSALS += [421, 422, 423, 424, 426, 428, 431, 451, 499, 501]
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_that_is_not_graphs_is_passing_trouble(status: int, body: Any) -> None:
+    """A proxy, a gateway or a firewall says nothing about an object, whatever status it chooses."""
+    rule = classify(answered(status, body))
+
+    assert (rule.action, rule.help.meaning.startswith("What answered is no service of Graph's")) == (Action.RETRY, True)
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(429, Action.WAIT), (509, Action.WAIT), (408, Action.RETRY), (409, Action.RETRY), (410, Action.RESTART)]
+    + [(status, Action.SHRINK) for status in (500, 502, 503, 504, 505, 507, 511, 520, 599)],
+)
+def test_some_statuses_say_enough(status: int, action: Action, body: Any) -> None:
+    """These mean the same whoever wrote them."""
+    assert classify(answered(status, body)).action == action
+
+
+@pytest.mark.parametrize(
+    ("status", "action"), [(404, Action.SKIP), (403, Action.DENY), (400, Action.FAIL), (401, Action.RENEW)]
+)
+@pytest.mark.parametrize("body", [b"", b"null", None, {}, "", b"\r\n"], ids=repr)
+def test_a_refusal_without_a_body_is_graphs_by_its_request_id(status: int, action: Action, body: Any) -> None:
+    """Graph gives every response a request id; a proxy gives none."""
+    assert classify(answered(status, body, request_id="a-request-id")).action == action
+    assert classify(answered(status, body)).action == Action.RETRY
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", {"error": "invalid_token"}], ids=["nothing", "HTML", "a text"])
+def test_a_demand_for_a_token_is_graphs(body: Any) -> None:
+    """Whoever demands a bearer token is the one that has to accept it; a proxy demands other proofs."""
+    assert classify(answered(401, body, WWW_Authenticate='Bearer realm=""')).action == Action.RENEW
+    assert classify(answered(401, body, WWW_Authenticate="Negotiate")).action == Action.RETRY
+
+
+def test_foreign_words_are_told() -> None:
+    """Status, content type and the first words, in one line and of no more than a line's length."""
+    html = b"<html>\n <title>Blocked</title>" + b"\n x" * 1_000_000
+
+    told = str(answered(403, html, Content_Type="text/html"))
+
+    assert told.startswith("HTTP 403 text/html: “<html> <title>Blocked</title> x x")
+    assert len(told) < 200
+    assert str(answered(404, b"")) == "HTTP 404 without a content type: no body"
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(b"<html>", id="HTML"),
-        pytest.param(b"", id="nothing"),
-        pytest.param([], id="a list"),
-        pytest.param({"error": "invalid_token"}, id="a text for the error"),
-        pytest.param({"error": ["a", "b"]}, id="a list for the error"),
+        pytest.param({"error": {"code": "UnknownError"}}, id="no more than a code"),
+        pytest.param({"error": {"message": "No."}}, id="no more than a message"),
         pytest.param({"error": {"code": None, "message": None, "innerError": None}}, id="nulls"),
         pytest.param({"error": {"code": 5, "message": {"value": "No."}, "innerError": "x"}}, id="odd types"),
+        pytest.param(
+            {"error": {"code": [], "message": 5, "innerError": [None, 5, []], "details": 7}}, id="odder types"
+        ),
+        pytest.param({"odata.error": {"code": "x", "message": {"lang": "en", "value": "No."}}}, id="an older shape"),
     ],
 )
 @pytest.mark.parametrize(
     ("status", "action"),
-    [(429, Action.WAIT), (404, Action.SKIP), (403, Action.DENY), (500, Action.RETRY), (418, Action.FAIL)],
+    [(429, Action.WAIT), (404, Action.SKIP), (403, Action.DENY), (500, Action.SHRINK), (418, Action.FAIL)],
 )
 def test_an_error_in_any_shape_is_judged_by_its_status(body: Any, status: int, action: Action) -> None:
-    """Gateways answer in shapes of their own; none of them breaks the judging or the telling."""
+    """Services of Graph answer in shapes of their own; none of them breaks the judging or the telling."""
     response = answered(status, body)
 
     assert classify(response).action == action
     assert str(response).startswith(f"HTTP {status} ")
+
+
+# Messages.
+
+
+def nested(depth: int, key: str, **innermost: Any) -> dict[str, Any]:
+    error: dict[str, Any] = innermost
+    for level in range(depth):
+        error = {"code": f"c{depth - level}", "message": "", key: error}
+    return {"error": error}
+
+
+@pytest.mark.parametrize("key", ["innerError", "innererror", "inner_error", "InnerError", "innerException", "details"])
+@pytest.mark.parametrize("depth", [1, 2, 5, 40])
+def test_a_message_is_found_at_every_depth(depth: int, key: str) -> None:
+    """The cause may stand in the innermost error alone: it is shown and decides what happens next."""
+    response = answered(403, nested(depth, key, message=NO_TEAMS))
+
+    assert NO_TEAMS in str(response)
+    assert classify(response).help.meaning == "The user has no Teams licence."
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        pytest.param({"innerError": NO_TEAMS}, id="a text"),
+        pytest.param({"innerError": [{"message": NO_TEAMS}]}, id="a list"),
+        pytest.param({"details": [{"code": "x"}, {"message": NO_TEAMS}]}, id="details"),
+        pytest.param({"details": [{"innererror": {"message": NO_TEAMS}}]}, id="far inside details"),
+        pytest.param({"details": NO_TEAMS}, id="a text for details"),
+        pytest.param({"innerError": {"Message": NO_TEAMS}}, id="a capital"),
+        pytest.param({"innerError": {"message": {"lang": "en-US", "value": NO_TEAMS}}}, id="a language"),
+    ],
+)
+def test_a_message_is_found_however_it_is_written(inner: dict[str, Any]) -> None:
+    """Services behind Graph have several spellings for an inner error."""
+    response = answered(403, {"error": {"code": "Forbidden", "message": "Forbidden."} | inner})
+
+    assert (response.message, response.codes[0]) == (f"{NO_TEAMS} | Forbidden.", "Forbidden")
+    assert classify(response).help.meaning == "The user has no Teams licence."
+
+
+def test_every_message_is_told_the_deepest_first() -> None:
+    """Three errors in each other are three messages; one that is repeated is told once."""
+    deepest = {"code": "c", "message": "Deep.\r\nVery."}
+    error = {"code": "a", "message": "Outer.", "innerError": {"code": "b", "message": "Outer.", "innererror": deepest}}
+
+    assert str(answered(400, {"error": error})) == "HTTP 400 a/b/c: Deep. Very. | Outer. (request-id none)"
+
+
+@pytest.mark.parametrize("place", ["outermost", "innermost", "both"])
+def test_a_message_of_megabytes_is_shortened(place: str) -> None:
+    """The output is a screenful in which every message has its share, and it takes no time."""
+    huge, small = "x" * 10_000_000, NO_ROLE
+    outer, inner = {"outermost": (huge, small), "innermost": (small, huge), "both": (huge, huge)}[place]
+    response = answered(403, {"error": {"code": "y" * 10_000_000, "message": outer, "innerError": {"message": inner}}})
+    began = time.process_time()
+    for _ in range(20):
+        told, rule = str(response), classify(response)
+
+    assert time.process_time() - began < 2
+    assert len(told) < 3_000
+    assert (NO_ROLE in told, rule.help is PERMISSION) == (place != "both", place != "both")
+
+
+def test_very_many_errors_are_shortened() -> None:
+    """A thousand details, each with a long message, are a screenful too."""
+    details = [{"code": f"code {number}", "message": f"{number} " + "x" * 1_000} for number in range(1_000)]
+    response = answered(400, {"error": {"code": "Bad", "message": "Outer.", "details": details}})
+
+    assert len(str(response)) < 3_000
+    assert classify(response).action == Action.FAIL
+
+
+# Advice.
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        (Service.OUTLOOK, "mailbox"),
+        (Service.FILES, "site or drive"),
+        (Service.DIRECTORY, "object of the directory"),
+        (Service.SIGN_IN_ACTIVITY, "object of the directory"),
+    ],
+)
+def test_advice_fits_the_service(service: Service, words: str) -> None:
+    """Whoever may not read a site is not told of mailboxes."""
+    told = str(classify(answered(403, an_error("accessDenied"))).help_for(service))
+
+    assert words in told
+    assert ("mailbox" in told.lower()) is (service is Service.OUTLOOK)
+
+
+@pytest.mark.parametrize("service", Service)
+def test_advice_names_no_other_service(service: Service) -> None:
+    """No service but Exchange has mailboxes."""
+    told = str(classify(answered(403, an_error("Forbidden"))).help_for(service)).lower()
+
+    assert ("mailbox" in told) is (service is Service.OUTLOOK)
+    assert ("drive" in told) is (service is Service.FILES)
+
+
+@pytest.mark.parametrize("service", Service)
+def test_advice_for_a_known_cause_is_the_same_everywhere(service: Service) -> None:
+    """A cause that is named needs no guess by the service."""
+    rule = classify(answered(403, an_error("Forbidden", NO_TEAMS)))
+
+    assert rule.help_for(service) is rule.help
 
 
 def test_a_broken_connection_is_passing_trouble() -> None:
@@ -338,7 +623,20 @@ def test_a_wait_is_read_from_the_headers(
             id="a number for the code",
         ),
         pytest.param(
-            answered(502, b"<html>"), "HTTP 502 without a code: no message (request-id none)", id="not Graph's shape"
+            answered(502, b"<html>", Content_Type="text/html"), "HTTP 502 text/html: “<html>”", id="not Graph's shape"
+        ),
+        pytest.param(
+            answered(200, b'{"value": [{"id": "1"}, {"id"'),
+            "HTTP 200 without a content type: the JSON breaks at character 29: Expecting ':' delimiter",
+            id="a page cut off",
+        ),
+        pytest.param(answered(200, b"<html>"), "HTTP 200 without a content type: “<html>”", id="a page in HTML"),
+        pytest.param(answered(200, b""), "HTTP 200 without a content type: no body", id="a page of nothing"),
+        pytest.param(
+            answered(200, b'{"value": [{"id": "1"}{"error": {"code": "Unavailable", "message": "Broke."}}'),
+            "HTTP 200 without a content type: the page breaks off at character 22 and an error follows: "
+            "Unavailable: Broke.",
+            id="an appended error",
         ),
     ],
 )
@@ -349,10 +647,10 @@ def test_an_answer_is_told_in_one_line(response: GraphResponse, text: str) -> No
 
 def test_the_reason_stands_in_for_a_code() -> None:
     """Where the body has no code, HTTP's own words are told."""
-    response = answered(502, b"<html>")
+    response = answered(502, b"", request_id="a-request-id")
     response.reason = "Bad Gateway"
 
-    assert str(response) == "HTTP 502 Bad Gateway: no message (request-id none)"
+    assert str(response) == "HTTP 502 Bad Gateway: no message (request-id a-request-id)"
 
 
 @pytest.mark.parametrize("body", [b'{"value": []}', b"<html>", b"[]"], ids=["page", "HTML", "list"])
@@ -360,11 +658,11 @@ def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, body: bytes) -> 
     """Pages are large; however often the body is asked for, and even if it is no JSON, it is parsed once."""
     parsed: list[bytes] = []
 
-    def loads(text: bytes) -> Any:
+    def decode(text: bytes) -> Any:
         parsed.append(text)
-        return orjson.loads(text)
+        return msgspec.json.decode(text)
 
-    monkeypatch.setattr(response_module, "orjson", SimpleNamespace(loads=loads, JSONDecodeError=orjson.JSONDecodeError))
+    monkeypatch.setattr(response_module, "_decode", decode)
     response = answered(200, body)
     for look in (classify, attrgetter("body"), str, classify, attrgetter("body")):
         look(response)

@@ -16,7 +16,19 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_microsoft_graph import SourceMicrosoftGraph
-from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page, an_error, rows, statuses
+from unit_tests.graph_api import (
+    CONFIG,
+    GRAPH,
+    Answer,
+    FakeGraph,
+    a_page,
+    an_error,
+    read,
+    rows,
+    statuses,
+    told,
+    warnings,
+)
 
 DATE = {"Date": "Tue, 10 Mar 2026 12:00:00 GMT"}
 NOW, BEFORE = "2026-03-10T12:00:00Z", "2026-03-10T11:55:00Z"
@@ -312,3 +324,198 @@ def test_states_are_emitted_as_they_are_worth_it(graph: FakeGraph) -> None:
             owners = sum(map(len, vars(message.state.stream.stream_state)["since"].values())) / 12
             assert owners <= covered
     assert owners == covered == 400
+
+
+# Rounds of changes that begin again.
+
+BREAKS = {
+    "410": an_error(410, "syncStateNotFound"),
+    "an expired page token": an_error(400, "Directory_ExpiredPageToken"),
+    "an invalid skip token": an_error(400, "BadRequest", "Invalid Skip Token"),
+    "404": an_error(404, "ResourceNotFound"),
+}
+LATER_WORDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "deleted": ({"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a", "_ab_cdc_deleted_at": NOW}),
+    "newer": ({"id": "a", "displayName": "new"}, {"id": "a", "display_name": "new"}),
+}
+
+
+@pytest.mark.parametrize("breaks", BREAKS.values(), ids=BREAKS)
+@pytest.mark.parametrize(("later", "row"), LATER_WORDS.values(), ids=LATER_WORDS)
+def test_the_last_word_of_a_round_that_began_again_counts(
+    graph: FakeGraph, breaks: Answer, later: dict[str, Any], row: dict[str, Any]
+) -> None:
+    """What the first pass said of an object is outdated when the second pass says something else."""
+    answer(graph, "groups/delta?$deltatoken=latest", delta="1")
+    graph.lists("groups", [])
+    first = sync("groups")
+    link = f"{GRAPH}groups/delta?$skiptoken=p"
+    old = a_page({"id": "a", "displayName": "old"}, {"id": "b"}, link=link)
+    new = a_page({"id": "b"}, later, link=link)
+    graph.answers("groups/delta?$deltatoken=1", *[{**page, "headers": DATE} for page in (old, new)])
+    done = {"value": [{"id": "c"}], "@odata.deltaLink": f"{GRAPH}groups/delta?$deltatoken=2"}
+    graph.answers("groups/delta?$skiptoken=p", breaks, {"json": done, "headers": DATE})
+
+    output = sync("groups", state=kept(first))
+
+    times = {"_ab_cdc_updated_at": NOW}
+    found = {each["id"]: each for each in rows(output)}
+    assert len(rows(output)) == 3
+    assert found == {"a": {**row, **times}, "b": {"id": "b", **times}, "c": {"id": "c", **times}}
+    assert since(output) == ["2"]
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [[an_error(410, "resyncRequired")], [an_error(504, "GatewayTimeout")] * 3, [an_error(500, "generalException")] * 3],
+    ids=["410", "504", "500"],
+)
+@pytest.mark.parametrize("later", [{"id": "a", "deleted": {}}, {"id": "a", "eTag": "2"}], ids=["deleted", "newer"])
+@pytest.mark.parametrize("full_refresh", [True, False])
+def test_the_last_word_of_a_drive_that_began_again_counts(
+    graph: FakeGraph, breaks: list[Answer], later: dict[str, Any], full_refresh: bool
+) -> None:
+    """A drive is read again in smaller pages too."""
+    answer(graph, "users", {"id": "u"})
+    path = "users/u/drive/root/delta"
+    link = f"{GRAPH}{path}?$skiptoken=p"
+    graph.answers(path, a_page({"id": "a", "eTag": "1"}, link=link), a_page({"id": "b"}, later, link=link))
+    graph.answers(f"{path}?$skiptoken=p", *breaks, a_page({"id": "c"}))
+
+    output = read("drive_items") if full_refresh else sync("drive_items")
+
+    found = {row["id"]: row for row in rows(output)}
+    assert len(rows(output)) == len(found)
+    assert found.keys() - {"a"} == {"b", "c"}
+    if "deleted" not in later:
+        assert found["a"]["e_tag"] == "2"
+    elif full_refresh:
+        assert "a" not in found
+    else:
+        assert found["a"]["_ab_cdc_deleted_at"]
+
+
+# What a delta query does not take.
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        an_error(400, "BadRequest", "Could not find a property named 'x' on type 'microsoft.graph.group'."),
+        an_error(501, "NotImplemented"),
+        an_error(404, "Request_ResourceNotFound"),
+        an_error(403, "Authorization_RequestDenied"),
+    ],
+    ids=["400", "501", "404", "403"],
+)
+@pytest.mark.parametrize("refused", [1, 2])
+@pytest.mark.parametrize("stream", ["groups", "users", "applications"])
+def test_properties_that_only_the_list_takes_come_from_the_list(
+    graph: FakeGraph, stream: str, refusal: Answer, refused: int
+) -> None:
+    """Rows with some columns would replace whole ones, so the delta query tells of deletions alone."""
+    token = {"json": {"value": [], "@odata.deltaLink": f"{GRAPH}{stream}/delta?$deltatoken=D"}, "headers": DATE}
+    graph.answers(f"{stream}/delta?$deltatoken=latest", *[refusal] * refused, token)
+    answer(graph, stream, {"id": "a", "displayName": "A", "rare": 1})
+    first = sync(stream)
+    answer(
+        graph, f"{stream}/delta?$deltatoken=D", {"id": "a", "displayName": "B"}, {"id": "b", "@removed": {}}, delta="E"
+    )
+    answer(graph, stream, {"id": "a", "displayName": "B", "rare": 1})
+
+    second = sync(stream, state=kept(first))
+
+    times = {"_ab_cdc_updated_at": NOW}
+    assert rows(first) == [{"id": "a", "display_name": "A", "rare": 1, **times}]
+    assert sorted(rows(second), key=lambda row: row["id"]) == [
+        {"id": "a", "display_name": "B", "rare": 1, **times},
+        {"id": "b", "_ab_cdc_deleted_at": NOW, **times},
+    ]
+    assert since(second) == ["deletions E"]
+    assert "so each sync lists all objects" in "".join(warnings(first))
+    assert "may stay empty" not in "".join(warnings(first))
+
+
+# What moves no position.
+
+
+@pytest.mark.parametrize("status", [403, 404, 423, 400])
+@pytest.mark.parametrize("stream", ["mail_messages", "drive_items"])
+def test_an_owner_whose_later_page_is_refused_does_not_move(graph: FakeGraph, stream: str, status: int) -> None:
+    """The next sync reads it again from where this one began."""
+    answer(graph, "users", {"id": "u1"}, {"id": "u2"})
+    paths = {"mail_messages": "messages", "drive_items": "drive/root/delta"}
+    graph.lists(f"users/u1/{paths[stream]}", [{"id": "1"}], [{"id": "2"}])
+    graph.lists(f"users/u2/{paths[stream]}", [{"id": "3"}], [{"id": "4"}])
+    graph.answers(f"users/u1/{paths[stream]}?$skiptoken=page-2", an_error(status, "ResourceNotFound"))
+
+    output = sync(stream, fails=True)
+
+    assert {row["id"] for row in rows(output)} == {"1", "3", "4"}
+    assert statuses(output, stream)[-1] == "INCOMPLETE"
+    assert len(since(output)[-1][BEFORE]) == 12, "one owner"
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+@pytest.mark.parametrize("stream", ["mail_messages", "drive_items", "groups"])
+def test_an_object_that_cannot_be_written_moves_no_position(graph: FakeGraph, stream: str, levels: int) -> None:
+    """It comes again with the next sync, which may be able to write it."""
+    deep: Any = "bottom"
+    for _ in range(levels):
+        deep = {"nested": deep}
+    answer(graph, "users", {"id": "u1"})
+    answer(graph, "groups/delta?$deltatoken=latest", delta="1")
+    path = {"mail_messages": "users/u1/messages", "drive_items": "users/u1/drive/root/delta", "groups": "groups"}
+    graph.answers(path[stream], {**a_page({"id": "1"}, {"id": "2", "x": deep}, {"id": "3"}), "headers": DATE})
+
+    output = sync(stream, fails=True)
+
+    assert [row["id"] for row in rows(output)] == ["1", "3"]
+    assert "nested too deeply: 2" in told(output, stream)
+    assert since(output)[-1] in ("", {})
+
+
+def test_a_stream_whose_owners_were_all_refused_moves_no_position(graph: FakeGraph) -> None:
+    """Nor does it forget those that it had read before."""
+    answer(graph, "users", *({"id": f"u{number}"} for number in range(4)))
+    for number in range(4):
+        graph.lists(f"users/u{number}/messages", [{"id": f"m{number}"}])
+    first = sync("mail_messages")
+    for number in range(4):
+        graph.answers(f"users/u{number}/messages", an_error(403, "ErrorAccessDenied"))
+
+    output = sync("mail_messages", state=kept(first), fails=True)
+
+    assert statuses(output, "mail_messages")[-1] == "INCOMPLETE"
+    assert since(output)[-1] == since(first)[-1]
+
+
+@pytest.mark.parametrize("stream", ["users", "service_principals"])
+def test_an_empty_list_of_what_each_tenant_has_moves_no_token(graph: FakeGraph, stream: str) -> None:
+    """The token would tell of changes in objects that nobody ever got."""
+    path = {"users": "users", "service_principals": "servicePrincipals"}[stream]
+    answer(graph, f"{path}/delta?$deltatoken=latest", delta="1")
+    graph.lists(path, [])
+
+    output = sync(stream, fails=True)
+
+    assert statuses(output, stream)[-1] == "INCOMPLETE"
+    assert since(output) == [""]
+
+
+@pytest.mark.parametrize("start_date", ["2001-01-01T00:00:00Z", "2025-12-31T00:00:00Z", "2026-02-08T11:59:59Z"])
+def test_a_start_before_the_log_begins_is_the_beginning(graph: FakeGraph, start_date: str) -> None:
+    """Graph refuses a filter for a time before all that Entra keeps."""
+    answer(graph, "auditLogs/directoryAudits", {"id": "1"})
+
+    sync("audit_logs_directory", start_date=start_date)
+
+    asked = [url.partition("$filter=")[2].partition("&")[0] for url in graph.asked if "$filter" in url]
+    bounds = [
+        clause.removeprefix("activityDateTime ge ")
+        for url in asked
+        for clause in url.split(" and ")
+        if " ge " in clause
+    ]
+    assert asked
+    assert all(bound >= "2026-02-08T12:00:00Z" for bound in bounds)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 import pytest
 
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
-from source_microsoft_graph.retries import SyncClock, backoff
+from source_microsoft_graph.retries import ATTEMPTS, SyncClock, backoff, throttled_wait
 from unit_tests.conftest import Clock
 
 # Taken before the fake clock takes their place.
@@ -31,16 +31,21 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 @pytest.mark.parametrize(
     ("failures", "seconds"),
-    [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0), (6, 32.0), (7, 60.0), (8, 60.0), (100, 60.0), (5_000, 60.0)],
+    [(1, 1.0), (2, 3.0), (3, 9.0), (4, 27.0), (5, 81.0), (6, 90.0), (7, 90.0), (100, 90.0), (5_000, 90.0)],
 )
-def test_waits_double_up_to_a_minute(failures: int, seconds: float) -> None:
-    """Each failure in a row doubles the wait until it is a minute, however many there have been."""
+def test_waits_triple_up_to_a_minute_and_a_half(failures: int, seconds: float) -> None:
+    """Each failure in a row triples the wait until it is ninety seconds, however many there have been."""
     assert backoff(failures) == seconds
 
 
-@pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
-def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
-    """Chance picks between half of the wait and all of it, also of the longest, and never beyond."""
+def test_six_attempts_span_two_minutes() -> None:
+    """A short outage of a service passes before the last attempt, however chance draws."""
+    assert sum(backoff(failures) for failures in range(1, ATTEMPTS)) >= 120
+
+
+@pytest.mark.parametrize("share", [1.0, 1.1, 1.25])
+def test_chance_lengthens_a_wait_by_a_quarter_at_most(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Chance adds up to a quarter, also to the longest wait, and takes nothing away."""
     drawn = []
 
     def uniform(low: float, high: float) -> float:
@@ -49,8 +54,30 @@ def test_chance_shortens_a_wait_by_half_at_most(monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", uniform)
 
-    assert [backoff(1), backoff(4), backoff(50)] == [1.0 * share, 8.0 * share, 60.0 * share]
-    assert drawn == [(0.5, 1.0)] * 3
+    assert [backoff(1), backoff(4), backoff(50)] == [1.0 * share, 27.0 * share, 90.0 * share]
+    assert [throttled_wait(1, None), throttled_wait(4, None)] == [1.0 * share, 8.0 * share]
+    assert drawn == [(1.0, 1.25)] * 5
+
+
+@pytest.mark.parametrize(
+    ("refusals", "asked", "seconds"),
+    [
+        (1, 0.001, 1.0),
+        (2, 0.001, 2.0),
+        (7, 0.001, 60.0),
+        (5_000, 0.001, 60.0),
+        (1, 0.0, 1.0),
+        (3, 0.0, 4.0),
+        (1, 7.0, 7.0),
+        (4, 7.0, 8.0),
+        (4, 30.0, 30.0),
+        (50, 86_400.0, 86_400.0),
+        (2, None, 2.0),
+    ],
+)
+def test_a_throttled_wait_has_a_floor_that_grows(refusals: int, asked: float | None, seconds: float) -> None:
+    """A service that asks to wait a millisecond and refuses again gets no hundred requests a second."""
+    assert throttled_wait(refusals, asked) == seconds
 
 
 @pytest.mark.parametrize("paused", Service)

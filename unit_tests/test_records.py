@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
+import orjson
 import pytest
 
-from source_microsoft_graph.streams.records import camel_case, snake_case, to_record
+from source_microsoft_graph.errors import ProtocolBroken
+from source_microsoft_graph.graph.catalogue import Action, classify
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.streams.delta import last_of_each
+from source_microsoft_graph.streams.records import ambiguous, camel_case, snake_case, to_line, to_record
 
 BOTH_WAYS = [
     ("id", "id"),
@@ -177,3 +183,159 @@ def test_the_object_is_left_as_it_was() -> None:
 def test_an_empty_object_is_an_empty_row() -> None:
     """Nothing becomes nothing."""
     assert to_record({}) == {}
+
+
+# Names that would become one column.
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ambiguous() -> Iterator[None]:
+    """What was found ambiguous is kept for the whole process; no test inherits or leaves any."""
+    ambiguous.clear()
+    yield
+    ambiguous.clear()
+
+
+@pytest.mark.parametrize(
+    ("entity", "record"),
+    [
+        ({"displayName": 1, "display_name": 2}, {"display_name": 1, "display_name_of_graph": 2}),
+        ({"display_name": 2, "displayName": 1}, {"display_name": 2, "displayName": 1}),
+        ({"displayName": 1, "DisplayName": 2}, {"display_name": 1, "DisplayName": 2}),
+        ({"DisplayName": 2, "displayName": 1}, {"display_name": 2, "displayName": 1}),
+        (
+            {"aB": 1, "AB_": 9, "a_b": 2, "A_b": 3, "a_B": 4},
+            {"a_b": 1, "ab_": 9, "a_b_of_graph": 2, "A_b": 3, "a_B": 4},
+        ),
+        ({"id": "1", "ID": "2"}, {"id": "1", "ID": "2"}),
+        ({"ID": "2", "id": "1"}, {"id": "1", "ID": "2"}),
+        ({"Id": "3", "ID": "2", "id": "1"}, {"id": "1", "Id": "3", "ID": "2"}),
+        ({"ID": "2", "Id": "3"}, {"id": "2", "Id": "3"}),
+        ({"Id": "3"}, {"id": "3"}),
+        ({"id": "1", "ID": None}, {"id": "1", "ID": None}),
+        ({"id": None, "ID": "2"}, {"id": None, "ID": "2"}),
+        ({"webURL": {"aB": 1}, "webUrl": [{"aB": 2}]}, {"web_url": {"a_b": 1}, "webUrl": [{"a_b": 2}]}),
+        ({"@odata.etag": "e", "aB": 1, "a@odata.type": 2, "a_b": 3}, {"a_b": 1, "a_b_of_graph": 3}),
+        ({"odataType": "x", "@odata.type": "#t"}, {"odata_type": "x", "@odata.type": "#t"}),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("depth", [0, 1, 2], ids=["at the top", "in an object", "in a list of lists"])
+def test_two_names_of_one_column_are_two_columns(entity: dict[str, Any], record: dict[str, Any], depth: int) -> None:
+    """`id` has its column whatever stands before it, then the first name; each other one keeps its own name, and no
+    value is lost. It is the same at every depth."""
+    wraps: list[Callable[[Any], Any]] = [
+        lambda value: value,
+        lambda value: {"x": value},
+        lambda value: {"x": [[value]]},
+    ]
+    entity, record = wraps[depth](entity), wraps[depth](record)
+
+    assert to_record(copy.deepcopy(entity)) == record
+    assert to_record({"other": 1, **entity}) == {"other": 1, **record}, "nor does it depend on what came before"
+
+
+def test_names_in_different_objects_are_no_collision() -> None:
+    """Each object has columns of its own, so the same column may have another name elsewhere."""
+    assert to_record({"webUrl": 1, "inner": {"webURL": 2}}) == {"web_url": 1, "inner": {"web_url": 2}}
+    assert to_record({"webURL": 3}) == {"web_url": 3}
+    assert ambiguous == {}
+
+
+def test_what_was_ambiguous_is_noted_once() -> None:
+    """The column, the name that has it, and the others, for one warning however many objects there are."""
+    for _ in range(3):
+        to_record({"ID": "2", "id": "1", "aList": [{"aB": 1, "a_b": 2, "A_b": 3}]})
+
+    assert ambiguous == {"id": ["id", "ID"], "a_b": ["aB", "a_b", "A_b"]}
+
+
+@pytest.mark.parametrize(
+    ("entity", "record"),
+    [
+        ({"id": "1"}, {}),
+        ({"id": "1", "groupId": "g"}, {}),
+        ({"id": "1", "groupId": None}, {}),
+        ({"id": "1", "groupId": "h"}, {"groupId": "h"}),
+        ({"groupId": "h", "id": "1"}, {"groupId": "h"}),
+        ({"id": "1", "group_id": "h"}, {"group_id_of_graph": "h"}),
+        ({"id": "1", "groupID": "h"}, {"groupID": "h"}),
+        ({"id": "1", "groupId": ["h"]}, {"groupId": ["h"]}),
+        ({"id": "1", "groupId": 0}, {"groupId": 0}),
+        ({"id": "1", "groupId": {"aB": 1}}, {"groupId": {"a_b": 1}}),
+        ({"id": "1", "groupId": "h", "groupID": "i"}, {"groupId": "h", "groupID": "i"}),
+        ({"id": "1", "groupId": "h", "group_id": "i"}, {"groupId": "h", "group_id_of_graph": "i"}),
+        ({"id": "1", "groupId": None, "groupID": "i"}, {"groupID": "i"}),
+    ],
+    ids=repr,
+)
+def test_the_owners_column_is_the_owners(entity: dict[str, Any], record: dict[str, Any]) -> None:
+    """A property of the same column that says something else keeps its own name; one that says the same, or nothing,
+    is left out."""
+    assert to_record(entity, {"group_id": "g"}) == {"id": "1", "group_id": "g", **record}
+
+
+# Numbers.
+
+EXACT = [2**exponent + more for exponent in (31, 32, 53, 62, 63, 64, 65, 100) for more in (-1, 0, 1)]
+EXACT += [-number for number in EXACT]
+
+
+def page_of(number: str) -> dict[str, Any]:
+    text = f'{{"value": [{{"id": "1", "aSize": {number}, "inner": {{"aList": [[{number}], {{"aB": {number}}}]}}}}]}}'
+    response = GraphResponse(200, {}, text.encode())
+    assert classify(response).action is Action.READ
+    record = to_record(response.body["value"][0])
+    return cast(dict[str, Any], orjson.loads(to_line(record)))
+
+
+@pytest.mark.parametrize("number", EXACT)
+def test_digits_are_kept(number: int) -> None:
+    """An integer of any size has all its digits in the output, at every depth: as a number where the serialiser takes
+    it, and else as a text."""
+    line = page_of(str(number))
+
+    expected: Any = number if -(2**63) <= number < 2**64 else str(number)
+    assert line == {"id": "1", "a_size": expected, "inner": {"a_list": [[expected], {"a_b": expected}]}}
+    assert type(line["a_size"]) is type(expected)
+
+
+@pytest.mark.parametrize("digits", ["1" * 100, "9" * 4_001, "-" + "9" * 5_000], ids=["100", "4,001", "5,000"])
+def test_very_many_digits_are_kept(digits: str) -> None:
+    """Also those of which Python makes no number."""
+    assert page_of(digits)["inner"]["a_list"] == [[digits], {"a_b": digits}]
+
+
+@pytest.mark.parametrize(
+    "number", [0.1, 1.0, -0.0, 1.5, 1e300, 5e-324, 1.7976931348623157e308, 9007199254740993.0, 123456789.123456789]
+)
+def test_fractions_are_what_they_were(number: float) -> None:
+    """A double is written as Graph wrote it, and none becomes an integer or a text."""
+    assert repr(page_of(repr(number))["a_size"]) == repr(number)
+
+
+def test_a_number_beyond_a_double_keeps_its_digits() -> None:
+    """It would be infinite, which JSON has no word for."""
+    assert page_of("1e400")["inner"]["a_list"] == [["1e400"], {"a_b": "1e400"}]
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**64 - 1, 2**64 + 1, -(2**63) - 1])
+def test_digits_are_kept_in_a_reduction_to_last_versions(number: int) -> None:
+    """The records of a delta query wait in a file until the last version of each is known."""
+    records = [{"id": "1", "size": 1}, {"id": "2", "size": 0.1, "inner": [number]}, {"id": "1", "size": number}]
+
+    lines = [orjson.loads(to_line(record)) for record in last_of_each(iter(records), ("id",))]
+
+    expected: Any = number if -(2**63) <= number < 2**64 else str(number)
+    assert lines == [{"id": "2", "size": 0.1, "inner": [expected]}, {"id": "1", "size": expected}]
+
+
+@pytest.mark.parametrize("shape", ["objects", "lists"])
+def test_an_object_nested_too_deeply_is_named(shape: str) -> None:
+    """The serialiser takes 254 levels; what is deeper is an error in words."""
+    entity: Any = 2**70
+    for _ in range(300):
+        entity = {"a": entity} if shape == "objects" else [entity]
+
+    with pytest.raises(ProtocolBroken, match=r"nested too deeply: the-id\.$"):
+        to_line({"id": "the-id", "a": entity})

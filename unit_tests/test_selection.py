@@ -52,6 +52,7 @@ def people(graph: FakeGraph) -> FakeGraph:
         graph.lists(f"users/{person['id']}/contactFolders", [])
     graph.lists("groups", [])
     graph.lists("drives", [])
+    graph.lists("sites/getAllSites", [])
     return graph
 
 
@@ -122,7 +123,9 @@ def test_a_filter_graph_refuses_fails_with_help(graph: FakeGraph) -> None:
 
     output = read("users", config={**CONFIG, "user_filter": "x eq 1"}, fails=True)
 
-    assert errors(output)["users"].startswith("users: Graph does not take the $filter. Correct the filter of users:")
+    assert errors(output)["users"].startswith(
+        "users: Graph does not take the $filter. If a setting gives it, correct that:"
+    )
     assert len(graph.asked) == 1
 
 
@@ -355,7 +358,7 @@ EXTRA = {
 @pytest.mark.parametrize("wanted", [[], ["employeeOrgData"], ["signInActivity"], list(EXTRA)])
 def test_a_property_is_asked_for_if_it_is_wanted(graph: FakeGraph, wanted: list[str]) -> None:
     """Wanted properties are in $select and in the schema, the others in neither."""
-    graph.lists("users", [])
+    graph.lists("users", [{"id": A}])
 
     read_with("users", extra_user_properties=wanted)
 
@@ -394,7 +397,7 @@ def test_last_sign_ins_have_a_limit_of_their_own(graph: FakeGraph, monkeypatch: 
         wait(limiter, service, *how)
 
     monkeypatch.setattr(RateLimiter, "wait", listened)
-    graph.lists("users", [])
+    graph.lists("users", [{"id": A}])
 
     read_with("users", extra_user_properties=["signInActivity"])
     read_with("users")
@@ -409,3 +412,68 @@ def test_eleven_pages_of_last_sign_ins_take_a_minute(graph: FakeGraph, clock: Cl
     read_with("users", extra_user_properties=["signInActivity"])
 
     assert 60 <= sum(clock.slept) <= 65
+
+
+# Accounts of which Graph does not tell everything.
+
+ODD: dict[str, dict[str, Any]] = {
+    "enabled or not": {"userType": "Member", "accountEnabled": None},
+    "neither": {"userType": None, "accountEnabled": None},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"include_guests": False},
+        {"include_disabled_accounts": False},
+        {"include_guests": False, "include_disabled_accounts": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("position", [0, 2, 3])
+def test_one_odd_account_ends_nothing(
+    graph: FakeGraph, odd: Mapping[str, Any], options: Mapping[str, Any], position: int
+) -> None:
+    """It is read, and if the options would leave it out that is said once; the others are read as ever."""
+    people = [
+        {"id": "a", "userType": "Member", "accountEnabled": True},
+        {"id": "guest", "userType": "Guest", "accountEnabled": True},
+        {"id": "disabled", "userType": "Member", "accountEnabled": False},
+    ]
+    people.insert(position, {"id": "odd", **odd})
+    graph.lists("users", people)
+    for person in people:
+        graph.lists(f"users/{person['id']}/messages", [{"id": f"mail-of-{person['id']}"}])
+
+    output = read_with("mail_messages", **options)
+
+    left_out = {"guest"} if "include_guests" in options else set()
+    left_out |= {"disabled"} if "include_disabled_accounts" in options else set()
+    assert {row["user_id"] for row in rows(output)} == {"a", "guest", "disabled", "odd"} - left_out
+    is_known = odd.get("userType") == "Member" and "include_disabled_accounts" not in options
+    told = [warning for warning in warnings(output) if "1 users whether they are guests or disabled" in warning]
+    assert len(told) == (0 if is_known else 1)
+
+
+def test_an_old_account_without_a_type_is_a_member(graph: FakeGraph) -> None:
+    """Nothing odd is in it."""
+    graph.lists("users", [{"id": "old", "userType": None, "accountEnabled": True}])
+    graph.lists("users/old/messages", [{"id": "1"}])
+
+    output = read_with("mail_messages", include_guests=False, include_disabled_accounts=False)
+
+    assert [row["id"] for row in rows(output)] == ["1"]
+    assert warnings(output) == []
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_accounts_that_are_all_odd_lack_a_permission(graph: FakeGraph, count: int) -> None:
+    """Of nobody is anything told, so it is not the account that is odd."""
+    graph.lists("users", [{"id": f"u{number}", "accountEnabled": None} for number in range(count)])
+
+    output = read("mail_messages", config={**CONFIG, "include_disabled_accounts": False}, fails=True)
+
+    assert "Graph does not tell guests and disabled accounts apart." in errors(output)["mail_messages"]

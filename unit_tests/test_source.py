@@ -97,7 +97,7 @@ def test_check_says_what_each_stream_lacks(graph: FakeGraph) -> None:
     # Streams that lack the same are told together.
     for stream, lacking in {
         "mail_messages": "Mail.Read (at least Mail.ReadBasic.All).",
-        "team_member": "Group.Read.All (at least GroupMember.Read.All and TeamMember.Read.All).",
+        "team_member": "Group.Read.All (at least GroupMember.Read.All), TeamMember.Read.All.",
         "drives": "Files.Read.All, Group.Read.All (at least GroupMember.Read.All).",
     }.items():
         assert re.search(rf"\b{stream}(, \w+)*: {re.escape(lacking)}", str(message)), stream
@@ -246,7 +246,7 @@ def test_a_permission_that_only_graph_knows_of(graph: FakeGraph) -> None:
 
     _, message = check()
 
-    assert str(message).startswith(f"{all_but('team_member')} Permission missing: team_member: Group.Read.All ")
+    assert str(message).startswith(f"{all_but('team_member')} Permission missing: team_member: TeamMember.Read.All ")
     assert text in str(message)
 
 

@@ -8,21 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import format_datetime
 from typing import TypeVar
 
 import pytest
 
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, Help
-from source_microsoft_graph.graph.catalogue import CATALOGUE, Action, ErrorRule
+from source_microsoft_graph.graph.catalogue import CATALOGUE
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
-from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.context import Sync, as_text
 from source_microsoft_graph.sync.ids import SeenIds, SharedIds
 from source_microsoft_graph.sync.skips import Skipped
 from unit_tests.conftest import Clock
-from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph
+from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page
 
 T = TypeVar("T")
 THREADS = 8
@@ -291,8 +293,8 @@ def test_an_outage_was_reported_object_by_object(sync: Sync) -> None:
 
 # What was skipped.
 
-NO_MAILBOX = ErrorRule(404, Action.SKIP, Help("No mailbox."))
-GONE = ErrorRule(404, Action.SKIP, Help("Gone."))
+NO_MAILBOX = Help("No mailbox.")
+GONE = Help("Gone.")
 
 
 def a_refusal() -> GraphResponse:
@@ -338,9 +340,9 @@ def test_one_reason_in_other_words_is_one_reason(caplog: pytest.LogCaptureFixtur
     skipped = Skipped(LOGGER)
     mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for known in mailbox:
-        skipped.add("contacts", "user 1", known, a_refusal())
+        skipped.add("contacts", "user 1", known.help, a_refusal())
 
-    assert (len(mailbox), len(warned(caplog))) == (4, 1)
+    assert (len(mailbox), len(warned(caplog))) == (5, 1)
     assert skipped.counts() == {("contacts", str(mailbox[0].help)): 1}
 
 
@@ -349,7 +351,7 @@ def test_twenty_of_a_reason_are_named(caplog: pytest.LogCaptureFixture) -> None:
     skipped = Skipped(LOGGER)
     mailbox = [known for known in CATALOGUE if known.help.meaning.startswith("No active cloud mailbox")]
     for number in range(100):
-        skipped.add("contacts", f"user {number}", mailbox[number % len(mailbox)], a_refusal())
+        skipped.add("contacts", f"user {number}", mailbox[number % len(mailbox)].help, a_refusal())
 
     assert len(warned(caplog)) == 20
     assert skipped.counts() == {("contacts", str(mailbox[0].help)): 100}
@@ -397,3 +399,97 @@ def test_nothing_skipped_is_not_told(sync: Sync, caplog: pytest.LogCaptureFixtur
     sync.close()
 
     assert warned(caplog) == []
+
+
+# Whose clock counts.
+
+
+class Noon(datetime):
+    """The machine's clock: noon, when the sync starts."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Noon:
+        return cls(2024, 6, 1, 12, 0, 0, 900_000, tzinfo=tz)
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("source_microsoft_graph.sync.context.datetime", Noon)
+    monkeypatch.setattr("source_microsoft_graph.graph.client.datetime", Noon)
+
+
+@pytest.mark.parametrize(
+    ("date", "started_at", "difference"),
+    [
+        pytest.param("Sat, 01 Jun 2024 12:00:01 GMT", "2024-06-01T12:00:00Z", "", id="the same"),
+        pytest.param("Sat, 01 Jun 2024 11:59:30 GMT", "2024-06-01T11:59:30Z", "", id="a little behind"),
+        pytest.param("Sat, 01 Jun 2024 12:01:30 GMT", "2024-06-01T12:00:00Z", "", id="a little ahead"),
+        pytest.param(
+            "Sat, 01 Jun 2024 13:00:00 GMT", "2024-06-01T12:00:00Z", "3,599 seconds ahead of", id="an hour ahead"
+        ),
+        pytest.param(
+            "Sat, 01 Jun 2024 11:00:00 GMT", "2024-06-01T11:00:00Z", "3,601 seconds behind", id="an hour behind"
+        ),
+        pytest.param("Sun, 01 Jun 2121 12:00:00 GMT", "2024-06-01T12:00:00Z", "seconds ahead of", id="a century ahead"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z", "seconds behind", id="no clock"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", "2024-06-01T12:00:00Z", "seconds ahead of", id="the last date"),
+        pytest.param("Sat, 01 Jun 2024 14:00:00 +0200", "2024-06-01T12:00:00Z", "", id="another zone"),
+        pytest.param("Sat, 01 Jun 2024 11:00:00", "2024-06-01T11:00:00Z", "3,601 seconds behind", id="no zone"),
+        pytest.param(
+            "Sat, 01 Jun 2024 11:00:00 -0000", "2024-06-01T11:00:00Z", "3,601 seconds behind", id="unknown zone"
+        ),
+        pytest.param("Sat, 01 Jun 2024 12:00:00 +9999", "2024-06-01T12:00:00Z", "", id="no such zone"),
+        pytest.param("Mon, 99 Foo 2024", "2024-06-01T12:00:00Z", "", id="no such date"),
+        pytest.param("Sat, 01 Jun 99999 12:00:00 GMT", "2024-06-01T12:00:00Z", "", id="no such year"),
+        pytest.param("2024-06-01T11:00:00Z", "2024-06-01T12:00:00Z", "", id="another form"),
+        pytest.param("now", "2024-06-01T12:00:00Z", "", id="garbage"),
+        pytest.param(",", "2024-06-01T12:00:00Z", "", id="a comma"),
+        pytest.param("", "2024-06-01T12:00:00Z", "", id="empty"),
+        pytest.param(None, "2024-06-01T12:00:00Z", "", id="missing"),
+    ],
+)
+@pytest.mark.usefixtures("noon")
+def test_the_earlier_clock_counts(
+    graph: FakeGraph, caplog: pytest.LogCaptureFixture, date: str | None, started_at: str, difference: str
+) -> None:
+    """What changes after a time in the future would never be requested; a large difference is said once."""
+    sync = Sync(Config.parse(CONFIG), LOGGER)
+    graph.answers("users", a_page() | {"headers": {} if date is None else {"Date": date}})
+    before = as_text(sync.started_at)
+    sync.client.get(PageRequest(f"{GRAPH}users", Service.DIRECTORY))
+
+    assert before == "2024-06-01T12:00:00Z"
+    assert [as_text(sync.started_at), as_text(sync.started_at)] == [started_at] * 2
+    assert len(warned(caplog)) == bool(difference)
+    assert difference in "".join(warned(caplog))
+    assert datetime.fromisoformat(sync.resume_from) == sync.started_at - timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("noon")
+def test_the_first_date_counts(graph: FakeGraph) -> None:
+    """Later responses come later; they say nothing of when the sync began."""
+    sync = Sync(Config.parse(CONFIG), LOGGER)
+    dates = ("garbage", "Sat, 01 Jun 2024 11:59:50 GMT", "Sat, 01 Jun 2024 11:00:00 GMT")
+    graph.answers("users", *[a_page() | {"headers": {"Date": date}} for date in dates])
+    for _ in dates:
+        sync.client.get(PageRequest(f"{GRAPH}users", Service.DIRECTORY))
+
+    assert as_text(sync.started_at) == "2024-06-01T11:59:50Z"
+
+
+def test_a_slow_start_is_no_difference_of_clocks(
+    graph: FakeGraph, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the first response comes an hour after the start, Graph's clock shows that hour as well."""
+    monkeypatch.setattr("source_microsoft_graph.sync.context.datetime", Noon)
+    sync = Sync(Config.parse(CONFIG), LOGGER)
+    graph.answers("users", a_page() | {"headers": {"Date": format_datetime(datetime.now(UTC), usegmt=True)}})
+    sync.client.get(PageRequest(f"{GRAPH}users", Service.DIRECTORY))
+
+    assert (as_text(sync.started_at), warned(caplog)) == ("2024-06-01T12:00:00Z", [])
+
+
+@pytest.mark.parametrize("year", [1, 99, 999, 2024, 9999])
+def test_a_year_has_four_digits(year: int) -> None:
+    """Graph takes no other."""
+    assert as_text(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC)) == f"{year:04}-01-02T03:04:05Z"

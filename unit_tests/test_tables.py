@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def run(tmp_path: Path) -> Run:
     ("schema", "kind"),
     [
         ({"type": ["null", "string"]}, "VARCHAR"),
-        ({"type": ["null", "string"], "format": "date-time"}, "TIMESTAMPTZ"),
+        ({"type": ["null", "string"], "format": "date-time"}, "TIMESTAMP"),
         ({"type": "string", "format": "date"}, "DATE"),
         ({"type": ["null", "boolean"]}, "BOOLEAN"),
         ({"type": ["null", "integer"]}, "BIGINT"),
@@ -128,7 +129,8 @@ def test_a_property_has_a_column_of_its_type(schema: dict[str, Any], kind: str) 
 
 
 def test_values_are_of_the_columns_type(run: Run) -> None:
-    """Seven decimals of a second, a number beyond 32 bits, a list, an object of unknown content, a null."""
+    """Seven decimals of a second, a number beyond 32 bits, a list, an object of unknown content, a null; and a field
+    that no schema declares."""
     properties = {
         "id": {"type": "string"},
         "at": {"type": "string", "format": "date-time"},
@@ -155,11 +157,12 @@ def test_values_are_of_the_columns_type(run: Run) -> None:
 
     assert run([a_stream("things", properties)], a_record("things", **values), a_status("things", "COMPLETE")) == 0
 
-    ((*found, whole, nothing),) = run.rows("select * from things")
-    at = datetime(2026, 3, 1, 10, 0, 0, 123456, tzinfo=UTC)
+    ((*found, whole, nothing, additional),) = run.rows("select * from things")
+    at = datetime(2026, 3, 1, 10, 0, 0, 123456)
     assert found == ["1", at, date(2026, 3, 1), 2**40, 0.25, False, ["a", 'b"c', "ü"]]
     assert json.loads(whole) == values["from"]
     assert nothing is None
+    assert json.loads(additional) == {"undeclared": 1}
     assert run.rows("""select "from"->>'$.new[1].deep', "from"->>'known' from things""") == [(None, "x")]
 
 
@@ -192,7 +195,7 @@ def test_a_complete_read_replaces_the_table(run: Run) -> None:
     run([a_stream("users")], a_record("users", id="1"), a_record("users", id="2"), a_status("users", "COMPLETE"))
     other = a_stream("users", {"id": {"type": "string"}, "mail": {"type": "string"}})
     run([other], a_record("users", id="2", mail="m"), a_status("users", "COMPLETE"))
-    assert run.rows("select * from users") == [("2", "m")]
+    assert run.rows("select * from users") == [("2", "m", None)]
 
 
 def test_a_read_that_failed_takes_nothing_away(run: Run) -> None:
@@ -231,7 +234,7 @@ def test_changes_are_written_over_the_table(run: Run) -> None:
     nothing = a_state("logs", __ab_no_cursor_state_message=True)
     done = [a_status("users", "COMPLETE"), nothing, a_status("logs", "COMPLETE")]
     run(streams, *first, a_state("users", token="one"), a_record("logs", id="1"), *done, incremental=True)
-    assert run.rows("select * from users order by id") == [("1", "old"), ("2", "old"), ("3", "old")]
+    assert run.rows("select * from users order by id") == [(key, "old", None) for key in "123"]
     assert "--state" not in run.given
 
     changes = [
@@ -248,7 +251,8 @@ def test_changes_are_written_over_the_table(run: Run) -> None:
         "users": "incremental",
         "logs": "full_refresh",
     }
-    assert run.rows("select * from users order by id") == [("1", "old"), ("2", "new"), ("5", "first")]
+    found = run.rows("select * from users order by id")
+    assert found == [("1", "old", None), ("2", "new", None), ("5", "first", None)]
     assert run.rows("select id from logs") == [("2",)]
     assert "Asking for what changed in users; the others are read whole." in run.text
 
@@ -280,13 +284,13 @@ def test_it_says_what_it_cannot_go_on_from(run: Run) -> None:
 
 
 def test_state_is_kept_only_with_its_rows(run: Run) -> None:
-    """A value that does not fit its column fails the load, and the next read goes on from where the last one was."""
+    """A record without its key fails the load, and the next read goes on from where the last one was."""
     streams, done = [an_incremental_stream("users")], a_status("users", "COMPLETE")
     streams[0]["json_schema"]["properties"]["size"] = {"type": "integer"}
     run(streams, a_record("users", id="1", size=1), a_state("users", token="one"), done, incremental=True)
 
-    too_much = [a_record("users", id="1", size="much"), a_state("users", token="two"), done]
-    assert run([*streams, a_stream("logs")], *too_much, a_record("logs", id="1"), incremental=True) == 1
+    keyless = [a_record("users", id="1", size=2), a_record("users", size=3), a_state("users", token="two"), done]
+    assert run([*streams, a_stream("logs")], *keyless, a_record("logs", id="1"), incremental=True) == 1
 
     assert "users could not be loaded" in run.text
     assert run.rows("select id from logs") == [("1",)]
@@ -300,6 +304,250 @@ def test_a_new_column_joins_a_table_of_changes(run: Run) -> None:
     streams[0]["json_schema"]["properties"]["mail"] = {"type": "string"}
     run(streams, a_record("users", id="2", mail="m"), done, incremental=True)
     assert run.rows("select id, name, mail from users order by id") == [("1", "old", None), ("2", None, "m")]
+
+
+def the_additional(run: Run, table: str = "users") -> dict[str, Any]:
+    """What has no column of its own, by the row's id."""
+    found = run.rows(f"select id, _airbyte_additional_properties from {table}")
+    return {key: value and json.loads(value) for key, value in found}
+
+
+def test_a_field_that_no_schema_declares_is_kept(run: Run) -> None:
+    """As it came: nulls, nested values, long numbers, names that are reserved or quoted, or differ in case only. A row
+    without such a field has null."""
+    reserved = {name: {"type": "string"} for name in ("select", "data", "record", "json", "Name")}
+    users = a_stream("users", {**NAME, **reserved})
+    fields: dict[str, Any] = {
+        "new": {"none": None, "list": [1, {"deep": 2**70}]},
+        "nothing": None,
+        "from": "reserved",
+        "NAME": "other case",
+        "Name": "declared in other case",
+        "_airbyte_additional_properties": "taken",
+        "a \"quoted\" 'name'": 1,
+    }
+    records = [
+        a_record("users", id="1", name="a", select="s", data="d", record="r", json="j", **fields),
+        a_record("users", id="2", name="b"),
+    ]
+
+    assert run([users], *records, a_status("users", "COMPLETE")) == 0
+
+    assert the_additional(run) == {"1": fields, "2": None}
+    found = run.rows('select id, name, "select", data, record, json from users order by id')
+    assert found == [("1", "a", "s", "d", "r", "j"), ("2", "b", None, None, None, None)]
+    assert "do not fit" not in run.text
+
+
+def test_undeclared_fields_in_changes(run: Run) -> None:
+    """A change replaces them with the row, or deletes them with it; when the field gets a column, other rows keep what
+    they have."""
+    users, done = an_incremental_stream("users"), a_status("users", "COMPLETE")
+    first = [a_record("users", id=key, name="old", mail=f"{key}@old") for key in "1234"]
+    run([users], *first, a_state("users", token="one"), done, incremental=True)
+    changes = [
+        a_record("users", id="2", name="new", mail="2@new"),
+        a_record("users", id="3", name="new"),
+        a_record("users", id="4", _ab_cdc_deleted_at="2026-01-02T00:00:00Z"),
+    ]
+    run([users], *changes, a_state("users", token="two"), done, incremental=True)
+    assert the_additional(run) == {"1": {"mail": "1@old"}, "2": {"mail": "2@new"}, "3": None}
+
+    users["json_schema"]["properties"]["mail"] = {"type": "string"}
+    run([users], a_record("users", id="2", name="new", mail="2@newer"), done, incremental=True)
+
+    assert the_additional(run) == {"1": {"mail": "1@old"}, "2": None, "3": None}
+    assert run.rows("select id, mail from users order by id") == [("1", None), ("2", "2@newer"), ("3", None)]
+
+
+def test_undeclared_fields_without_a_key(run: Run) -> None:
+    """Every record is a row, in a stream that appends too."""
+    events, done = a_stream("events"), a_status("events", "INCOMPLETE")
+    del events["source_defined_primary_key"]
+    for value in (1, 2):
+        run([events], a_record("events", id="1", new=value), done)
+    found = run.rows("select _airbyte_additional_properties->>'new' from events order by all")
+    assert found == [("1",), ("2",)]
+
+
+def test_a_table_of_an_earlier_version_gets_the_column(run: Run) -> None:
+    """Its times had a time zone, which they keep."""
+    with duckdb.connect(str(run.file)) as connection:
+        connection.execute("create table users (id varchar primary key, seen timestamptz)")
+        connection.execute("insert into users values ('1', '2026-01-01T00:00:00Z')")
+    seen = {"seen": {"type": "string", "format": "date-time"}}
+    record = a_record("users", id="2", seen="2026-01-01T01:00:00+01:00", new=1)
+    assert run([a_stream("users", {**NAME, **seen})], record, a_status("users", "INCOMPLETE")) == 0
+    assert the_additional(run) == {"1": None, "2": {"new": 1}}
+    assert run.rows("select count(distinct seen) from users") == [(1,)]
+
+
+NULL_WITH_THE_VALUE_KEPT = [
+    ("date-time", ""),
+    ("date-time", "NaT"),
+    ("date-time", "2026-02-30T00:00:00Z"),
+    ("date-time", "infinity"),
+    ("date-time", "0001-01-01T00:00:00+14:00"),
+    ("date-time", 5),
+    ("date-time", {"a": None}),
+    ("date", ""),
+    ("date", "2026-02-30"),
+    ("date", "infinity"),
+    ("integer", str(2**70)),
+    ("integer", 2**70),
+    ("integer", 1.5),
+    ("integer", True),
+    ("integer", "NaN"),
+    ("integer", ""),
+    ("number", True),
+    ("number", "much"),
+    ("number", [1]),
+    ("boolean", "maybe"),
+    ("boolean", 2),
+    ("boolean", {}),
+    ("array", "text"),
+    ("array", {"a": 1}),
+]
+
+
+def a_property(kind: str) -> dict[str, Any]:
+    if kind in ("date", "date-time"):
+        return {"type": ["null", "string"], "format": kind}
+    return {"type": ["null", kind], "items": {"type": ["null", "string"]}}
+
+
+@pytest.mark.parametrize(("kind", "value"), NULL_WITH_THE_VALUE_KEPT)
+def test_a_value_that_does_not_fit_is_null_and_kept(run: Run, kind: str, value: Any) -> None:
+    """It stops no stream, takes no other value with it, and is named with its column and its row."""
+    users = a_stream("users", {**NAME, "odd": a_property(kind)})
+    records = [a_record("users", id="1", name="a", odd=value), a_record("users", id="2", name="b", new=1)]
+
+    assert run([users], *records, a_status("users", "COMPLETE")) == 0
+
+    assert run.rows("select id, name, odd from users order by id") == [("1", "a", None), ("2", "b", None)]
+    assert the_additional(run) == {"1": {"odd": value}, "2": {"new": 1}}
+    (line,) = [line for line in run.text.splitlines() if "users.odd" in line]
+    assert line.startswith("  users.odd: 1 value is not ")
+    assert line.endswith("(id 1): null.")
+    assert run.rows("select status from sync.streams") == [("complete",)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "column"),
+    [
+        ("date-time", "0001-01-01T00:00:00Z", datetime(1, 1, 1)),
+        ("date-time", "9999-12-31T23:59:59.9999999Z", datetime.max),
+        ("date-time", "2026-01-01T10:00:00+14:00", datetime(2025, 12, 31, 20)),
+        ("date-time", "2026-01-01T10:00:00-12:00", datetime(2026, 1, 1, 22)),
+        ("date-time", "2026-01-01T10:00:00.123456789Z", datetime(2026, 1, 1, 10, 0, 0, 123456)),
+        ("date-time", "2026-01-01T24:00:00Z", datetime(2026, 1, 2)),
+        ("date", "0001-01-01", date.min),
+        ("date", "9999-12-31", date.max),
+        ("integer", 1.0, 1),
+        ("integer", "12", 12),
+        ("integer", -(2**63), -(2**63)),
+        ("number", 3, 3.0),
+        ("number", "-INF", float("-inf")),
+        ("boolean", "true", True),
+        ("string", 5, "5"),
+        ("string", '{"json": "as text"}', '{"json": "as text"}'),
+        ("string", "[EXTERNAL] a mail", "[EXTERNAL] a mail"),
+        ("array", ["a", None, 1], ["a", None, "1"]),
+    ],
+)
+@pytest.mark.parametrize("beside", [{}, {"new": 1}], ids=["strictly", "leniently"])
+def test_an_unusual_value_that_fits(run: Run, kind: str, value: Any, column: Any, beside: dict[str, Any]) -> None:
+    """It is the same whether each value is looked at by itself or not, and nobody is told."""
+    users = a_stream("users", {**NAME, "odd": a_property(kind)})
+    assert run([users], a_record("users", id="1", odd=value, **beside), a_status("users", "COMPLETE")) == 0
+    assert run.rows("select odd from users") == [(column,)]
+    assert the_additional(run) == {"1": beside or None}
+    assert "do not fit" not in run.text
+
+
+@pytest.mark.parametrize("value", [{"a": [1, None]}, [1, "b"]])
+def test_an_object_where_a_text_is_declared_is_text(run: Run, value: Any) -> None:
+    assert run([a_stream("users")], a_record("users", id="1", name=value), a_status("users", "COMPLETE")) == 0
+    ((found,),) = run.rows("select name from users")
+    assert json.loads(found) == value
+    assert the_additional(run) == {"1": None}
+    assert "users.name: 1 value is not a text" in run.text
+    assert "(id 1): kept as text." in run.text
+
+
+def test_a_list_with_a_value_that_does_not_fit(run: Run) -> None:
+    """The other values of the list stay, and the list is kept as it came."""
+    users = a_stream("users", {**NAME, "sizes": {"type": "array", "items": {"type": "integer"}}})
+    assert run([users], a_record("users", id="1", sizes=[1, "x", None]), a_status("users", "COMPLETE")) == 0
+    assert run.rows("select sizes from users") == [([1, None, None],)]
+    assert the_additional(run) == {"1": {"sizes": [1, "x", None]}}
+
+
+def test_values_that_do_not_fit_in_changes(run: Run) -> None:
+    """The row is replaced, the state is kept, and the values are counted."""
+    users, done = an_incremental_stream("users"), a_status("users", "COMPLETE")
+    users["json_schema"]["properties"]["size"] = {"type": "integer"}
+    run([users], a_record("users", id="1", size=1), a_state("users", token="one"), done, incremental=True)
+    changes = [a_record("users", id="1", size="much"), a_record("users", id="2", size="more")]
+    assert run([users], *changes, a_state("users", token="two"), done, incremental=True) == 0
+    assert run.rows("select id, size from users order by id") == [("1", None), ("2", None)]
+    assert 'users.size: 2 values are not a whole number of 64 bits, such as "much" (id 1): null.' in run.text
+    assert run.rows("select state->>'$.stream.stream_state.token' from sync.state") == [("two",)]
+
+
+def test_values_that_do_not_fit_fill_no_more_than_a_screen(run: Run) -> None:
+    """The most frequent columns are named, and the others are counted."""
+    names = [f"size_{number}" for number in range(30)]
+    users = a_stream("users", {**NAME, **{name: {"type": "integer"} for name in names}})
+    records = [a_record("users", id=str(row), **dict.fromkeys(names[row:], "x" * 100)) for row in range(30)]
+    run([users], *records, a_status("users", "COMPLETE"))
+    told = run.text.partition("Values that do not fit their columns:\n")[2].partition("\n\n")[0].splitlines()
+    assert told[0].startswith("  users.size_29: 30 values are not")
+    assert told[-2] == "  and 120 in 15 more columns."
+    assert len(told) == 17
+    assert max(map(len, told)) < 160
+
+
+def what_sql_shows(run: Run, query: str, **variables: str) -> str:
+    command = [sys.executable, "-m", "tables.queries", "--database", str(run.file), query]
+    environment = {**os.environ, "COLUMNS": "100", **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_json_fills_a_few_lines(run: Run) -> None:
+    """A long list is cut; its text is shown whole, and so are columns of the same name."""
+    groups = a_stream("groups", {**NAME, "members": {"type": "array"}})
+    members = [{"number": number} for number in range(1000)]
+    run([groups], a_record("groups", id="1", members=members, new={"a": 1}), a_status("groups", "COMPLETE"))
+
+    shown = what_sql_shows(run, "select id, members, _airbyte_additional_properties from groups")
+    assert '{"new":{"a":1}}' in shown
+    assert '[{"number":0},' in shown
+    assert len(shown.splitlines()) < 20
+    assert '{"number":999}' in what_sql_shows(run, "select members::text from groups", COLUMNS="20000")
+    assert "999" in what_sql_shows(run, "select a.members, b.members from groups a, groups b")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati"])
+def test_a_time_is_the_same_in_every_time_zone(run: Run, zone: str) -> None:
+    """In Python and on the terminal, whichever time zone reads and whichever wrote."""
+    seen = {"seen": {"type": "string", "format": "date-time"}}
+    texts = ["0001-01-01T00:00:00Z", "2020-07-01T12:00:00Z", "9999-12-31T23:59:59Z"]
+    times = [datetime.fromisoformat(text.removesuffix("Z")) for text in texts]
+    records = [a_record("users", id=str(row), seen=text) for row, text in enumerate(texts)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone)
+        run([a_stream("users", {**NAME, **seen})], *records, a_status("users", "COMPLETE"))
+
+    with duckdb.connect(str(run.file), read_only=True) as connection:
+        connection.execute(f"set TimeZone = '{zone}'")
+        assert connection.execute("select seen from users order by id").fetchall() == [(time,) for time in times]
+
+    told = what_sql_shows(run, "select seen, seen < now() as past from users order by id", TZ=zone)
+    shown = [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in told.splitlines() if line.startswith("│")
+    ]
+    assert shown[2:] == [[str(time), str(time.year < 9999).lower()] for time in times]
 
 
 def test_a_line_longer_than_the_reader_expects_is_read(run: Run) -> None:

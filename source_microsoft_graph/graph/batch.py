@@ -5,12 +5,15 @@ https://learn.microsoft.com/graph/json-batching
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from source_microsoft_graph.graph.lenient import BrokenJson, load
 from source_microsoft_graph.graph.response import GraphResponse
 
 MAX_BATCH = 20
@@ -53,14 +56,18 @@ class BatchSize:
 class _SubResponse(msgspec.Struct):
     """One response in a batch, with its body unparsed: twenty parsed pages would take many times their bytes."""
 
+    status: int
     id: Any = None
-    status: int = 200
-    headers: Mapping[str, str] | None = None
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    headers: Mapping[str, Any] | None = None
+    body: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Envelope(msgspec.Struct):
     responses: list[_SubResponse]
+
+
+class _LooseEnvelope(msgspec.Struct):
+    responses: list[dict[str, Any]]
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
@@ -78,22 +85,57 @@ def batch_body(urls: Sequence[str], headers: Sequence[Mapping[str, str]]) -> dic
 
 def sub_responses(response: GraphResponse, urls: Sequence[str]) -> list[GraphResponse] | None:
     """The response to each URL, in the order of the URLs, as if each had been requested alone; None where this is no
-    response to a batch.
+    response to this batch.
 
     Graph answers 200 whatever the sub-requests came to, in any order. Where the batch as a whole failed, that is the
-    response to every URL; a sub-response that is missing is a response without a page.
+    response to every URL. Exactly one sub-response for each URL has to be there: of another number of them, nobody
+    knows which is whose.
     """
     if response.status_code != 200:
         return [response] * len(urls)
+    envelope = _envelope(response.content)
+    if not envelope:
+        return None
+    by_id = {str(part.id): part for part in envelope.responses if type(part.id) in (str, int)}
+    ids = [str(index) for index in range(len(urls))]
+    if len(envelope.responses) != len(urls) or by_id.keys() != set(ids):
+        return None
+    return [_response(by_id[identifier], url) for identifier, url in zip(ids, urls, strict=True)]
+
+
+def _envelope(content: bytes | memoryview) -> _Envelope | None:
+    """The parts of a response. One odd text in a page is no reason to request each page by itself, so it stays in the
+    body of its part, where it is repaired and told."""
     try:
-        envelope = _envelopes.decode(response.content)
-    except msgspec.DecodeError:
+        return _envelopes.decode(content)
+    except msgspec.ValidationError:
         return None
-    by_id = {part.id: part for part in envelope.responses}
-    if len(by_id) < len(envelope.responses) or not by_id:
+    except (ValueError, RecursionError):
+        pass
+    try:
+        loose = msgspec.convert(load(bytes(content)), _LooseEnvelope)
+        for part in loose.responses:
+            part["body"] = msgspec.Raw(json.dumps(part.get("body")).encode())
+        return msgspec.convert(loose, _Envelope, from_attributes=True)
+    except (BrokenJson, msgspec.ValidationError, RecursionError):
         return None
-    found = (by_id.get(str(index), _SubResponse()) for index in range(len(urls)))
-    return [
-        GraphResponse(part.status, part.headers or {}, memoryview(part.body), url)
-        for part, url in zip(found, urls, strict=True)
-    ]
+
+
+def _response(part: _SubResponse, url: str) -> GraphResponse:
+    headers = {name: str(value) for name, value in (part.headers or {}).items() if value is not None}
+    return GraphResponse(part.status, headers, _content(part.body), url)
+
+
+def _content(body: msgspec.Raw) -> bytes | memoryview:
+    """The bytes of a body. One that is no JSON comes as a text, mostly in base64."""
+    content = memoryview(body)
+    if bytes(content[:1]) != b'"':
+        return content
+    try:
+        text = msgspec.json.decode(content, type=str)
+    except ValueError:
+        return content
+    try:
+        return b64decode(text, validate=True).decode().encode()
+    except ValueError:
+        return text.encode()

@@ -130,6 +130,7 @@ _DENIED_BY = {
         f"{LEARN}/entra/identity/role-based-access-control/admin-units-restricted-management",
     ),
 }
+_DENIED_BY[Service.SIGN_IN_ACTIVITY] = _DENIED_BY[Service.DIRECTORY]
 _APP_ONLY = Help("Graph does not serve this to an app without a signed-in user.")
 _GONE = Help("The object was deleted, or was never set up in this service.")
 _TOKEN = Help(
@@ -159,6 +160,7 @@ _FILTER = Help(
     f"{LEARN}/graph/filter-query-parameter",
 )
 _TOP = Help("This endpoint refuses the page size.")
+_WINDOW = Help("Graph does not serve so long a time in one request.", "Choose a later start date.")
 _EXPIRED = Help("The page token expired before the listing was read to its end.")
 UNSERVED = Help("Graph cannot serve an item.", "Find and delete the item.")
 _NO_EXCHANGE = Help(
@@ -187,8 +189,9 @@ _NOT_GRAPH = Help(
 
 _PAGE = ErrorRule(200, Action.READ, Help("A page."))
 _MALFORMED = ErrorRule(200, Action.SHRINK, Help("The answer is not a whole page in JSON."))
-_PARTIAL = ErrorRule(206, Action.RETRY, Help("The answer is a part of the page only."))
+_PARTIAL = ErrorRule(None, Action.RETRY, Help("The status says that the answer is not the whole page."))
 _FOREIGN = ErrorRule(None, Action.RETRY, _NOT_GRAPH)
+_FAILED = ErrorRule(None, Action.SHRINK, _OVERLOADED)
 UNKNOWN = ErrorRule(
     None,
     Action.FAIL,
@@ -205,8 +208,8 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(509, Action.WAIT, _THROTTLED),
     # Intune throttles with this 500.
     ErrorRule(500, Action.WAIT, _THROTTLED, text="Rate limit reached because of too many requests"),
-    # Exchange answers so for each mailbox of a tenant without it, whatever the token.
-    ErrorRule(401, Action.FAIL, _NO_EXCHANGE, code="OrganizationFromTenantGuidNotFound"),
+    # Exchange answers a 401 for each mailbox of a tenant without it, whatever the token.
+    ErrorRule(None, Action.FAIL, _NO_EXCHANGE, code="OrganizationFromTenantGuidNotFound"),
     ErrorRule(None, Action.FAIL, _NO_EXCHANGE, text="OrganizationFromTenantGuidNotFound"),
     ErrorRule(401, Action.RENEW, _TOKEN),
     # Conditional Access revokes a token with a 403 as well.
@@ -228,6 +231,9 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(400, Action.UNPAGE, _TOP, text="for Top query has been exceeded"),
     ErrorRule(400, Action.UNPAGE, _TOP, text="Query option 'Top' is not allowed"),
     ErrorRule(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
+    # Identity protection: "… between 1 and 500".
+    ErrorRule(400, Action.UNPAGE, _TOP, text="between 1 and"),
+    ErrorRule(400, Action.FAIL, _WINDOW, code="ErrorInvalidRequest", text="Maximum number of days"),
     ErrorRule(400, Action.FAIL, _FILTER, text="filter clause"),
     # Clouds and licences.
     ErrorRule(400, Action.FAIL, NOT_IN_CLOUD, text="Resource not found for the segment"),
@@ -242,6 +248,8 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(403, Action.FAIL, _UNLICENSED, text="Account is not provisioned"),
     ErrorRule(400, Action.FAIL, _UNLICENSED, text="Request not applicable to target tenant"),
     ErrorRule(402, Action.FAIL, _UNPAID),
+    # Teams answers so while a service behind it is out of reach.
+    *(ErrorRule(status, Action.RETRY, _OVERLOADED, text="backend request") for status in (400, 403, 404)),
     # One object.
     ErrorRule(403, Action.SKIP, _NO_TEAMS, text="Failed to get license information for the user", absent=True),
     ErrorRule(None, Action.SKIP, _NO_MAILBOX, code="MailboxNotEnabledForRESTAPI", absent=True),
@@ -262,11 +270,12 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(423, Action.SKIP, _LOCKED),
     # Permissions.
     ErrorRule(403, Action.FAIL, PERMISSION, text="Missing role permissions on the request"),
-    # Teams answers so while a service behind it is out of reach.
-    ErrorRule(None, Action.RETRY, _OVERLOADED, text="backend request"),
     # A licence error that has no row of its own.
     ErrorRule(403, Action.SKIP, _UNLICENSED, text="licens", precise=False),
-    ErrorRule(400, Action.SKIP, _UNLICENSED, text="not have a valid licens", precise=False),
+    *(
+        ErrorRule(400, Action.SKIP, _UNLICENSED, text=text, precise=False)
+        for text in ("not have a valid licens", "not have a licens", "not licensed", "license is required")
+    ),
     ErrorRule(403, Action.DENY, _DENIED, precise=False),
     # Passing trouble.
     ErrorRule(409, Action.RETRY, _OVERLOADED),
@@ -293,11 +302,12 @@ def classify(response: GraphResponse) -> ErrorRule:
     if 200 <= status < 300:
         if status != 200:
             return _PARTIAL
-        is_page = isinstance(response.body.get("value"), list) and "error" not in response.body
-        return _PAGE if is_page else _MALFORMED
+        return _PAGE if isinstance(response.body.get("value"), list) and response.error is None else _MALFORMED
     if status == 503 and "Retry-After" in response.headers:
         return CATALOGUE[0]
-    if 300 <= status < 500 and status not in _WITHOUT_A_BODY and not response.is_graphs:
+    is_refusal = 0 < status < 500 or status == 501
+    if is_refusal and status not in _WITHOUT_A_BODY and not response.is_graphs:
         return _FOREIGN
-    codes, message = [code.lower() for code in response.codes], response.message.lower()
-    return next((rule for rule in CATALOGUE if rule.matches(status, codes, message)), UNKNOWN)
+    codes, message = [code.lower() for code in response.codes], response.searched
+    otherwise = UNKNOWN if is_refusal else _FAILED
+    return next((rule for rule in CATALOGUE if rule.matches(status, codes, message)), otherwise)

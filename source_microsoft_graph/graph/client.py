@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -52,8 +51,14 @@ _LARGEST = 256 * 1024 * 1024
 """Bytes of a response, received or unpacked, before it counts as failed."""
 
 _API_VERSION = "/v1.0"
+
+_PROBE = f"{_API_VERSION}/organization?$select=id"
+"""Graph answers 403 to an app without a permission for it, and 401 to a token that it does not accept."""
+
 _ATTEMPTS_BEFORE_SHRINKING = 3
 _OWN_THROTTLES = 3
+_UNSERVED = {Action.WAIT, Action.RENEW, Action.RETRY, Action.SHRINK}
+"""What happens after a response that is no sign of a service's being there for others."""
 
 _ALSO_OF_EACH_REQUEST = {401, 408, 409, 429}
 """Refusals of a batch that each request in it would get as well. Any other refusal says nothing about the objects in
@@ -85,23 +90,19 @@ class PageResponse:
     lasting: GraphUnavailable | None = None
 
 
-class ServiceRecord(NamedTuple):
-    """What all requests to one service came to so far."""
-
-    served: int = 0
-    throttled: int = 0
-
-
 @dataclass(slots=True, eq=False)
 class PendingRequest:
     """A request that has no final response yet, and what its attempts came to."""
 
     request: PageRequest
     started: float
-    service_before: ServiceRecord
+    served_before: int
+    """Requests of the service that Graph had served when this one was made, or refused for the last time."""
     ready_at: float = 0.0
     failures: int = 0
     throttled: int = 0
+    throttled_alone: int = 0
+    """Refusals before which Graph served other requests of the service."""
     throttled_alone_since: float | None = None
     renewed: bool = False
     max_batch: int = MAX_BATCH
@@ -123,7 +124,9 @@ class GraphClient:
         self._last_response_at = float("-inf")
         self.date: datetime | None = None
         """Graph's time at its first response."""
-        self._records: dict[Service, ServiceRecord] = defaultdict(ServiceRecord)
+        self.clock_difference = timedelta(0)
+        """By how much Graph's clock is ahead of this machine's."""
+        self._served = dict.fromkeys(Service, 0)
         self._accepted_token, self._accepted_url = "", ""
         self._failure: ConnectionFailed | None = None
         self._failing, self._noting = threading.Lock(), threading.Lock()
@@ -161,8 +164,10 @@ class GraphClient:
         where no request can succeed any more, and `ProtocolBroken` for a URL of another host.
         """
         waiting: list[PendingRequest] = []
+        batch: list[PendingRequest] = []
         while queue or waiting:
-            batch = self._next_batch(queue, waiting, batch_size.current)
+            was_throttled = any(pending.throttled for pending in batch)
+            batch = self._next_batch(queue, waiting, batch_size.current, new_first=was_throttled)
             with ExitStack() as slot:
                 self._limiter.wait(batch[0].request.service, len(batch), self._slots)
                 slot.push(self._slots)
@@ -186,24 +191,23 @@ class GraphClient:
                     page_response = None
 
     def _next_batch(
-        self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int
+        self, queue: deque[PageRequest], waiting: list[PendingRequest], batch_size: int, *, new_first: bool
     ) -> list[PendingRequest]:
-        """The requests to send now: first those that waited long enough, then new ones. Sleeps while there is none."""
+        """The requests to send now: first those that waited long enough, then new ones. With `new_first`, those that
+        were throttled come last, for the limit may be theirs alone. Sleeps while there is none."""
         while True:
             self.raise_if_failed()
             now = self._clock.now()
             batch: list[PendingRequest] = []
-            for pending in waiting:
-                size = min(batch_size, pending.max_batch)
-                if pending.ready_at <= now and len(batch) < size:
-                    batch.append(pending)
-                    batch_size = size
-            waiting[:] = [pending for pending in waiting if pending not in batch]
-            while queue and len(batch) < batch_size:
+            ready = [pending for pending in waiting if pending.ready_at <= now]
+            size = _take([pending for pending in ready if not (new_first and pending.throttled)], batch, batch_size)
+            while queue and len(batch) < size:
                 request = queue.popleft()
                 self.check_host(request.url)
-                pending = PendingRequest(request, now, self._records[request.service], request.not_before)
+                pending = PendingRequest(request, now, self._served[request.service], request.not_before)
                 (batch if pending.ready_at <= now else waiting).append(pending)
+            _take([pending for pending in ready if pending not in batch], batch, size)
+            waiting[:] = [pending for pending in waiting if pending not in batch]
             if batch:
                 return batch
             self._clock.sleep(min(pending.ready_at for pending in waiting) - now)
@@ -221,12 +225,16 @@ class GraphClient:
         received = sub_responses(response, urls)
         is_refused = 300 <= response.status_code < 500 and response.status_code not in _ALSO_OF_EACH_REQUEST
         if received is None or is_refused:
-            _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {response}")
+            why = response if is_refused else "The response is none to this batch."
+            _logger.warning(f"Graph refused {len(urls)} requests together, so fewer are sent. {why}")
             return sent, 0, deque()
+        if response.status_code != 200:
+            self._halve(batch)
         return sent, len(response.content), deque(received)
 
     def _halve(self, batch: Sequence[PendingRequest]) -> None:
-        """One bad request may be the reason why the batch was refused, so its halves are sent by themselves."""
+        """One bad request may be the reason why the batch was refused or failed, so its halves are sent by
+        themselves."""
         for pending in batch:
             pending.max_batch = max(1, len(batch) // 2)
 
@@ -243,7 +251,8 @@ class GraphClient:
         except requests.RequestException as error:
             return prepared, GraphResponse.none(prepared, error)
         self._last_response_at = self._clock.now()
-        self.date = self.date or _date(response)
+        if not self.date and (date := _date(response)):
+            self.date, self.clock_difference = date, date - datetime.now(UTC)
         return prepared, GraphResponse.of(response, content)
 
     def _resolve_attempt(
@@ -279,11 +288,7 @@ class GraphClient:
     def _note(self, request: PageRequest, rule: ErrorRule, sent: requests.PreparedRequest) -> None:
         """Keep what tells the fault of one object from the fault of a service or of the token."""
         with self._noting:
-            served, throttled = self._records[request.service]
-            if rule.action is Action.WAIT:
-                self._records[request.service] = ServiceRecord(served, throttled + 1)
-            elif rule.action is not Action.RENEW:
-                self._records[request.service] = ServiceRecord(served + 1, throttled)
+            self._served[request.service] += rule.action not in _UNSERVED
             if rule.action is Action.READ:
                 self._accepted_token, self._accepted_url = sent.headers["Authorization"], request.url
 
@@ -294,25 +299,27 @@ class GraphClient:
         asked, service = retry_after(response), pending.request.service
         wait = throttled_wait(pending.throttled, asked)
         ends = pending.started + PATIENCE
-        if self._only_meets(pending):
-            pending.throttled_alone_since = pending.throttled_alone_since or now
+        if self._is_its_own_limit(pending):
+            if pending.throttled_alone_since is None:
+                pending.throttled_alone_since = now
             ends = min(ends, pending.throttled_alone_since + OWN_PATIENCE)
         if now + wait > ends:
             demand = f"Graph asks to wait {asked:,.0f} seconds" if asked else "Graph asks to wait"
-            waited = f"after {now - pending.started:,.0f} seconds of waiting" if now > pending.started else "at once"
-            return GraphUnavailable(f"Throttled: {demand}, {waited}, which is longer than this sync waits. {response}")
-        if service.value.per_object or pending.throttled_alone_since:
+            waited = f", after {now - pending.started:,.0f} seconds of waiting" if now > pending.started else ""
+            return GraphUnavailable(f"Throttled: {demand}{waited}, which is longer than this sync waits. {response}")
+        if service.value.per_object or pending.throttled_alone_since is not None:
             pending.ready_at = now + wait
         else:
             self._limiter.pause(service, wait)
         return None
 
-    def _only_meets(self, pending: PendingRequest) -> bool:
-        """Whether Graph throttles this request again and again and meanwhile served others of the service and throttled
-        none, so that the limit is one object's."""
-        before, by_now = pending.service_before, self._records[pending.request.service]
-        others_throttled = by_now.throttled - before.throttled - pending.throttled
-        return pending.throttled >= _OWN_THROTTLES and not others_throttled and by_now.served > before.served
+    def _is_its_own_limit(self, pending: PendingRequest) -> bool:
+        """Whether Graph refuses this request again and again while it serves others of the service, so that the limit
+        is one object's."""
+        served = self._served[pending.request.service]
+        pending.throttled_alone += served > pending.served_before
+        pending.served_before = served
+        return pending.throttled_alone >= _OWN_THROTTLES
 
     def _renew_token(self, refused: requests.PreparedRequest, refusal: GraphResponse) -> None:
         try:
@@ -341,25 +348,48 @@ class GraphClient:
     def accepts_token(self) -> bool:
         """Whether Graph accepts the token that is in use now, so that a 401 is not the token's fault.
 
-        A token that no page was served for yet is tried on a URL that an earlier token was accepted for; if there was
-        none, the token is at fault. So it does not matter which request came first.
+        A token that no page was served for yet is tried on a URL that Graph served before, or on one that needs no
+        permission to tell. So it does not matter which request came first.
         """
         with self._noting:
-            accepted, url = self._accepted_token, self._accepted_url
-        if not accepted or accepted == f"Bearer {self._auth.token()}":
-            return bool(accepted)
-        sent, response = self._exchange(requests.Request("GET", url, _COMMON_HEADERS))
-        if response.status_code in (0, 401):
+            accepted, url = self._accepted_token, self._accepted_url or f"https://{self._host}{_PROBE}"
+        if accepted == f"Bearer {self._auth.token()}":
+            return True
+        sent, response = self._tried(url)
+        if response.status_code == 401:
             return False
         with self._noting:
-            self._accepted_token = str(sent.headers["Authorization"])
+            self._accepted_token, self._accepted_url = str(sent.headers["Authorization"]), url
         return True
+
+    def _tried(self, url: str) -> tuple[requests.PreparedRequest, GraphResponse]:
+        """What Graph answers, once it does; raises where it does not. It takes no slot, for the caller may hold one."""
+        for attempt in range(1, ATTEMPTS + 1):
+            sent, response = self._exchange(requests.Request("GET", url, _COMMON_HEADERS))
+            if 0 < response.status_code < 500 and (response.is_graphs or response.status_code == 429):
+                return sent, response
+            self._clock.sleep(backoff(attempt))
+            self.raise_if_failed()
+        raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
 
     def check_host(self, url: str) -> None:
         """A page link is Graph's to choose, and the token goes wherever it leads."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ProtocolBroken("Refused to follow a page link that is no URL.") from None
         if parts.scheme != "https" or _without_default_port(parts.netloc) != _without_default_port(self._host):
             raise ProtocolBroken(f"Refused to follow a page link to {parts.scheme}://{parts.netloc}: not {self._host}.")
+
+
+def _take(candidates: Sequence[PendingRequest], batch: list[PendingRequest], size: int) -> int:
+    """Put candidates into a batch of no more than this size, and of no more than each of them allows; returns that."""
+    for pending in candidates:
+        allowed = min(size, pending.max_batch)
+        if len(batch) < allowed:
+            batch.append(pending)
+            size = allowed
+    return size
 
 
 def _headers_of(request: PageRequest) -> dict[str, str]:

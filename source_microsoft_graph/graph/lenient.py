@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
 from typing import Any
 
 _UNPAIRED = "half of a surrogate pair, read as U+FFFD"
 _NO_NUMBER = "NaN or Infinity, read as null"
 _NO_UTF_8 = "bytes that are no UTF-8, read as U+FFFD"
 _MARK = "a byte order mark, left out"
+_CONTROLS = "control characters in texts, kept"
+_HUGE = "a number beyond the range of a double or of 4,000 digits, read as a text"
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+_WORDS = 500
+"""Characters that are quoted of an error's message."""
+
+_MOST_DIGITS = 4_000
+"""Digits of an integer that Python reads: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits"""
+
+_ERROR = re.compile(r'\{\s*"error"\s*:\s*\{')
+_ENDS = re.compile(r"[\s\]},]*")
+"""What may stand behind an error that was appended: the ends of what had been begun."""
 
 
 class BrokenJson(Exception):
@@ -22,57 +36,89 @@ def parse(content: bytes) -> tuple[Any, frozenset[str]]:
     """What the content holds, and what had to be repaired in it.
 
     Half a surrogate pair and bytes that are no UTF-8 become U+FFFD, NaN and Infinity become null, a byte order mark is
-    dropped. Raises `BrokenJson`.
+    dropped, control characters stay, and a number beyond the range of a double or of 4,000 digits becomes a text.
+    Raises `BrokenJson`.
     """
     repairs: set[str] = set()
-    if content.startswith(_BYTE_ORDER_MARK):
-        content = content.removeprefix(_BYTE_ORDER_MARK)
-        repairs.add(_MARK)
     try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        text = content.decode(errors="replace")
-        repairs.add(_NO_UTF_8)
+        value = _mended(load(content, repairs), repairs)
+    except RecursionError:
+        raise BrokenJson("the JSON is nested too deeply") from None
+    # Nothing else keeps content from being JSON that could be read all the same.
+    return value, frozenset(repairs or {_CONTROLS})
 
-    def no_number(_: str) -> None:
-        repairs.add(_NO_NUMBER)
+
+def load(content: bytes, repairs: set[str] | None = None) -> Any:
+    """What the content holds, with halves of surrogate pairs, NaN and Infinity in it. Adds to `repairs`, and raises as
+    `parse` does."""
+    repairs = set() if repairs is None else repairs
+    text = _decoded(content, repairs)
 
     def number(digits: str) -> float | str:
-        """A number beyond the range of a double keeps its digits."""
         found = float(digits)
-        return found if math.isfinite(found) else digits
+        return found if math.isfinite(found) else huge(digits)
+
+    def integer(digits: str) -> int | str:
+        return int(digits) if len(digits) <= _MOST_DIGITS else huge(digits)
+
+    def huge(digits: str) -> str:
+        repairs.add(_HUGE)
+        return digits
 
     try:
-        value = json.loads(text, parse_constant=no_number, parse_float=number, strict=False)
-        return _without_surrogates(value, repairs), frozenset(repairs)
+        return json.loads(text, parse_float=number, parse_int=integer, strict=False)
     except json.JSONDecodeError as error:
         raise BrokenJson(_appended_error(text) or f"the JSON breaks at character {error.pos}: {error.msg}") from None
     except RecursionError:
         raise BrokenJson("the JSON is nested too deeply") from None
 
 
-def _without_surrogates(value: Any, repairs: set[str]) -> Any:
+def _decoded(content: bytes, repairs: set[str]) -> str:
+    """The text, without the mark that some services put before it."""
+    encoding = "utf-8"
+    if content.startswith(_MARKS):
+        repairs.add(_MARK)
+        encoding = json.detect_encoding(content)
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        repairs.add(_NO_UTF_8)
+        return content.decode(encoding, errors="replace")
+
+
+def _mended(value: Any, repairs: set[str]) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            repairs.add(_UNPAIRED)
-            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return value
+        return _whole(value, repairs)
     if isinstance(value, list):
-        return [_without_surrogates(item, repairs) for item in value]
+        return [_mended(item, repairs) for item in value]
     if isinstance(value, dict):
-        return {_without_surrogates(name, repairs): _without_surrogates(item, repairs) for name, item in value.items()}
+        return {_whole(name, repairs): _mended(item, repairs) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        repairs.add(_NO_NUMBER)
+        return None
     return value
+
+
+def _whole(text: str, repairs: set[str]) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        repairs.add(_UNPAIRED)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _appended_error(text: str) -> str:
     """A service that fails in the middle of a page appends its error to what it has sent so far."""
-    start = text.rfind('{"error"')
-    if start <= 0:
+    start = max((found.start() for found in _ERROR.finditer(text)), default=0)
+    if not start:
         return ""
     try:
-        error = json.JSONDecoder().raw_decode(text, start)[0]["error"]
-        return f"the page breaks off and an error follows: {error.get('code')}: {error.get('message')}"
-    except (ValueError, AttributeError, RecursionError):
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except (ValueError, RecursionError):
         return ""
+    error = value["error"]
+    is_last = _ENDS.fullmatch(text, end)
+    words = ": ".join(str(error[name])[:_WORDS] for name in ("code", "message") if error.get(name))
+    told = f"the page breaks off at character {start} and an error follows: {words}"
+    return _whole(told, set()) if is_last else ""

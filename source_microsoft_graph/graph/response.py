@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,13 +20,25 @@ from source_microsoft_graph.retries import seconds
 _CHALLENGE = re.compile(r'\bclaims="([^"]+)"')
 
 _WORDS = 120
-"""Characters that are quoted of a body which is not Graph's."""
+"""Characters that are quoted of a body which is not Graph's, and of a code."""
 
 _SCREENFUL = 2_000
-"""Characters of an error's messages that are shown and searched; a message may have megabytes."""
+"""Characters of an error's messages that are shown; a message may have megabytes."""
 
-_ERRORS = 20
+_LEAST_OF_EACH = 200
+"""Characters that are shown of each message at least, while there is room for them."""
+
+_SEARCHED = 20_000
+"""Characters of each message, and five times as many of all, in which the catalogue's texts are looked for."""
+
+_ERRORS = 500
 """Errors nested in each other that are looked at."""
+
+_NESTED = ("details", "innererror", "innerexception", "internalexception")
+"""Under which names an error holds further ones, in lower case and without underscores."""
+
+_NOTHING = (b"", b"null", b"{}", b'""')
+"""Bodies that hold nothing."""
 
 
 def _decode(content: bytes | memoryview) -> Any:
@@ -77,6 +90,8 @@ class GraphResponse(requests.Response):
     @cached_property
     def _parsed(self) -> tuple[dict[str, Any], frozenset[str], str]:
         repairs: frozenset[str] = frozenset()
+        if not self._bytes:
+            return {}, repairs, "no body"
         try:
             value = _decode(self._bytes)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -91,10 +106,25 @@ class GraphResponse(requests.Response):
     @property
     def is_graphs(self) -> bool:
         """Whether Graph wrote it, and not a proxy, a gateway or a firewall on the way: it is a page, or an error in
-        Graph's shape, or has no body and Graph's request id."""
-        if not self._bytes or bytes(self._bytes[:8]) == b"null":
+        Graph's shape, or has no body and Graph's request id, or demands a token.
+
+        Graph passes on the HTML of its own gateways as the message of an error that says nothing itself.
+        """
+        if self.status_code == 401 and "bearer" in self.headers.get("WWW-Authenticate", "").lower():
+            return True
+        if len(self._bytes) <= _WORDS and bytes(self._bytes).strip() in _NOTHING:
             return "request-id" in self.headers
-        return bool(self.body.get("error")) or "value" in self.body
+        if 200 <= self.status_code < 300 and "value" in self.body:
+            return True
+        error = self.error
+        return isinstance(error, dict) and bool(error) and not any(map(_is_html, self._messages))
+
+    @property
+    def error(self) -> Any:
+        """Its error as Graph sent it, of any type; None where there is none. Services behind Graph may name it in the
+        way of OData 3."""
+        error = self.body.get("error")
+        return self.body.get("odata.error") if error is None else error
 
     @property
     def codes(self) -> list[str]:
@@ -103,27 +133,38 @@ class GraphResponse(requests.Response):
 
     @property
     def message(self) -> str:
-        """Every message of its error, the deepest first; empty where there is none."""
-        messages = [str(node["message"])[:_SCREENFUL] for node in self._errors if node.get("message")]
-        return " | ".join(dict.fromkeys(reversed(messages)))[:_SCREENFUL]
+        """Every message of its error, the deepest first, shortened to a screenful; empty where there is none."""
+        messages = self._messages
+        share = max(_LEAST_OF_EACH, _SCREENFUL // max(1, len(messages)))
+        return _shortened(" | ".join(_shortened(message, share) for message in messages), _SCREENFUL)
 
     @property
-    def _errors(self) -> Iterator[Mapping[str, Any]]:
-        """The error object and those nested in it, the outermost first; Graph spells the key in several ways."""
-        error = self.body.get("error")
-        if isinstance(error, str):
-            yield {"code": error, "message": self.body.get("error_description")}
-        for _ in range(_ERRORS):
-            if not isinstance(error, dict):
-                return
-            yield error
-            details = error.get("details")
-            yield from (
-                (detail for detail in details[:_ERRORS] if isinstance(detail, dict))
-                if isinstance(details, list)
-                else ()
-            )
-            error = error.get("innerError") or error.get("innererror") or error.get("inner_error")
+    def searched(self) -> str:
+        """Every message of its error in lower case, the deepest first, as far as the catalogue looks for texts."""
+        return " | ".join(self._messages)[: 5 * _SEARCHED].lower()
+
+    @cached_property
+    def _messages(self) -> list[str]:
+        """The different messages of its error, the deepest first, each in one line."""
+        texts = (_text(node.get("message")) for node in reversed(self._errors))
+        return [*dict.fromkeys(filter(None, texts))]
+
+    @cached_property
+    def _errors(self) -> list[Mapping[str, Any]]:
+        """The error object and those nested in it, the outermost first, their keys in lower case without underscores:
+        Graph spells them in several ways."""
+        found: list[Mapping[str, Any]] = []
+        waiting = deque([self.error])
+        while waiting and len(found) < _ERRORS:
+            node = waiting.popleft()
+            if isinstance(node, list):
+                waiting.extend(node[:_ERRORS])
+            elif isinstance(node, str):
+                found.append({"message": node})
+            elif isinstance(node, dict):
+                found.append({name.lower().replace("_", ""): value for name, value in node.items()})
+                waiting.extend(found[-1][name] for name in _NESTED if name in found[-1])
+        return found
 
     @property
     def request_id(self) -> str:
@@ -160,14 +201,31 @@ class GraphResponse(requests.Response):
         """Status, Graph's codes from the outermost in, its messages and the request id; or what answered instead."""
         status = f"HTTP {self.status_code}" if self.status_code else "no answer"
         if self.status_code and not self.is_graphs:
-            return f"{status} {self.headers.get('Content-Type', 'without a content type')}: {self._words}"
-        kind = "/".join(self.codes) or self.reason or "without a code"
-        return f"{status} {kind}: {self.message or self.fault or 'no message'} (request-id {self.request_id})"
+            content_type = self.headers.get("Content-Type") or "without a content type"
+            return f"{status} {content_type[:_WORDS]}: {self._words}"
+        kind = _shortened("/".join(self.codes), 4 * _WORDS) or self.reason or "without a code"
+        why = self.message or (self.fault if 200 <= self.status_code < 300 else "") or "no message"
+        return f"{status} {kind}: {why} (request-id {self.request_id})"
 
     @property
     def _words(self) -> str:
-        """Where the body breaks, or its first words."""
-        if self.fault and 200 <= self.status_code < 300:
-            return self.fault
+        """Where a page breaks, or the first words of what is none."""
         words = " ".join(bytes(self._bytes[: 4 * _WORDS]).decode(errors="replace").split())[:_WORDS]
+        if self.fault and 200 <= self.status_code < 300 and words.startswith(("{", "[", "\ufeff")):
+            return self.fault
         return f"“{words}”" if words else "no body"
+
+
+def _text(message: Any) -> str:
+    """A message in one line; OData 3 has its language beside it."""
+    if isinstance(message, dict):
+        message = message.get("value") or message
+    return " ".join(str(message)[:_SEARCHED].split()) if message else ""
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _is_html(message: str) -> bool:
+    return message[:15].lower().startswith(("<html", "<!doctype html"))

@@ -25,6 +25,10 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.concurrent_source.partition_generation_completed_sentinel import (
+    PartitionGenerationCompletedSentinel,
+)
+from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
 from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
@@ -32,10 +36,11 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.helpers import get_primary_key_from_stream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
+from airbyte_cdk.sources.streams.concurrent.partitions.types import PartitionCompleteSentinel
 from airbyte_cdk.utils.slice_hasher import SliceHasher
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
-from source_microsoft_graph.errors import OutOfResources
+from source_microsoft_graph.errors import OutOfResources, ProtocolBroken
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.read.chunks import CHUNK_BYTES, QUEUED_CHUNKS, Chunk
 from source_microsoft_graph.read.handover import Handover, LastItem, ReadStopped
@@ -136,6 +141,7 @@ class ChunkReader(ConcurrentSource):
         elif isinstance(queue_item, Chunk):
             yield from self._pass_on(queue_item, concurrent_stream_processor)
         elif not (isinstance(queue_item, AirbyteMessage) and self._reporter.is_outdated(queue_item)):
+            yield from _failure_at_the_end(queue_item, concurrent_stream_processor)
             yield from super()._handle_item(queue_item, concurrent_stream_processor)
 
     def _pass_on(self, chunk: Chunk, processor: ConcurrentReadProcessor) -> Iterator[AirbyteMessage]:
@@ -148,13 +154,37 @@ class ChunkReader(ConcurrentSource):
         stream.cursor.printed(chunk)  # type: ignore[attr-defined]
 
 
+# The CDK asks nobody whether a stream that ends is whole, and knows of failures only from its threads.
+def _failure_at_the_end(item: Any, processor: ConcurrentReadProcessor) -> Iterable[AirbyteMessage]:
+    """Of the stream that ends with this item of the queue, if there is one and its owners were all refused."""
+    name = _stream_that_ends(item, processor)
+    if name is None:
+        return
+    cursor: Any = processor._stream_name_to_instance[name].cursor
+    if not cursor.failure and (failure := cursor.stream.failure_of_all_owners()):
+        cursor.failure = failure
+        yield from processor.on_exception(StreamThreadException(failure, name))
+
+
+def _stream_that_ends(item: Any, processor: ConcurrentReadProcessor) -> str | None:
+    """The name of the stream whose last partition was read, or that has none."""
+    running = processor._streams_to_running_partitions
+    if isinstance(item, PartitionGenerationCompletedSentinel):
+        return None if running[item.stream.name] else item.stream.name
+    if not isinstance(item, PartitionCompleteSentinel):
+        return None
+    name = item.partition.stream_name()
+    is_last = running[name] == {item.partition} and name not in processor._streams_currently_generating_partitions
+    return name if is_last else None
+
+
 class _FullRefreshCursor(FinalStateCursor):
     """Tells a stream when it is over, and emits the one state of a full refresh."""
 
     def __init__(self, stream: GraphStream, messages: MessageRepository, reporter: ProgressReporter) -> None:
         super().__init__(stream.name, stream.namespace, messages)
         self.failure: Exception | None = None
-        self._stream = stream
+        self.stream = stream
         self._reporter = reporter
 
     def progress(self) -> SliceProgress | None:
@@ -176,8 +206,8 @@ class _FullRefreshCursor(FinalStateCursor):
 
     def end(self) -> None:
         """The CDK comes here once a stream is over, however it ended."""
-        self._stream.ended(self.failure)
-        self._reporter.ended(self._stream.name)
+        self.stream.ended(self.failure)
+        self._reporter.ended(self.stream.name)
 
 
 class _IncrementalCursor(_FullRefreshCursor):
@@ -223,7 +253,7 @@ class _IncrementalCursor(_FullRefreshCursor):
     def _emit(self, state: dict[str, Any]) -> None:
         self._unsaved = 0
         stream = AirbyteStreamState(
-            stream_descriptor=StreamDescriptor(name=self._stream.name), stream_state=AirbyteStateBlob(state)
+            stream_descriptor=StreamDescriptor(name=self.stream.name), stream_state=AirbyteStateBlob(state)
         )
         self._messages.emit_message(
             AirbyteMessage(type=Type.STATE, state=AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
@@ -252,24 +282,34 @@ class _SlicePartition(Partition):
         return self._stream.service
 
     def read(self) -> Iterable[Any]:
-        """Records that were read before something failed are handed over before the failure is raised."""
+        """Records that were read before something failed are handed over before the failure is raised, and those beside
+        one that cannot be written."""
         lines: list[bytes] = []
         size = 0
         failure: Exception | None = None
+        unwritten: ProtocolBroken | None = None
         progress = self._cursor.progress()
         try:
             for record in self._stream.records(self._slice, progress):
-                line = to_line(record)
+                try:
+                    line = to_line(record)
+                except ProtocolBroken as broken:
+                    unwritten = unwritten or ProtocolBroken(f"{self._stream.name}: {broken}")
+                    continue
                 lines.append(line)
                 size += len(line)
                 if size >= CHUNK_BYTES:
                     yield Chunk.of(self._stream.name, lines)
                     lines, size = [], 0
         except Exception as error:
-            failure = self._cursor.failure = error
+            failure = error
+        failure = unwritten or failure
+        if failure:
+            self._cursor.failure = failure
         if lines:
             yield Chunk.of(self._stream.name, lines)
-        if progress and not isinstance(failure, OutOfResources):
+        # Whose record it is that could not be written is not known here, so nobody of the slice counts as read.
+        if progress and not unwritten and not isinstance(failure, OutOfResources):
             yield _SliceRead(self._cursor, progress)
         if failure:
             raise failure

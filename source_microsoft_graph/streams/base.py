@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import requests
@@ -352,6 +352,13 @@ class GraphStream(HttpStream, ABC):
                 f"Graph sends {' and '.join(names)}, which would both be column {column}: each after the first keeps "
                 "Graph's own name.",
             )
+
+    def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None:
+        """Graph refuses to list these properties beside the others."""
+        self.logger.warning(
+            f"{self.name}: Graph refused the list of properties, so these are no longer requested and may stay empty: "
+            f"{', '.join(dropped)}. {response}"
+        )
 
     def read_in_full(self, listing: Listing, response: GraphResponse) -> bool:
         """Whether this listing can be read in full, as it then will be: Graph refused to tell what is new in it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from source_microsoft_graph.errors import GraphError, TokenRejected
+from source_microsoft_graph.errors import GraphError, ProtocolBroken, TokenRejected
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
@@ -79,18 +79,18 @@ class DeltaStream(GraphStream, ABC):
     def _token_for_now(self) -> str:
         """What the next sync starts from. A delta query that does not take a property which the list takes would bring
         records without it, in place of whole ones, so it is then used for deletions alone."""
-        if self.is_tracked:
-            ladder = self.select_ladder()
-            now = self._changes(ladder)
-            deque(PageLoop(self, None).records([now]), maxlen=0)
-            if now.select == ladder[0]:
-                return now.delta_token
+        deletions, properties = [("id",), ()], self.select_ladder()[:1] if self.is_tracked else []
+        now = self._changes([*properties, *deletions])
+        deque(PageLoop(self, None).records([now]), maxlen=0)
+        return now.delta_token if now.select in properties else _DELETIONS_ONLY + now.delta_token
+
+    def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None:
+        if "$deltatoken" not in listing.query:
+            super().warn_of_dropped(listing, dropped, response)
+        elif len(dropped) > 1:
             self.logger.warning(
-                f"{self.name}: the changes come without some properties, so each sync lists all objects."
+                f"{self.name}: Graph tells of no changes in all properties, so each sync lists all objects. {response}"
             )
-        deletions = self._changes([("id",), ()])
-        deque(PageLoop(self, None).records([deletions]), maxlen=0)
-        return _DELETIONS_ONLY + deletions.delta_token
 
     def _changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the options it was given for, so `$select` goes with
@@ -127,19 +127,26 @@ def tombstone(record: Mapping[str, Any], key: Sequence[str], sync: Sync) -> dict
 
 def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Each object once, in its last version, after all were read: a delta query may name an object several times, and
-    the last time counts. The records wait in a file, for there may be millions."""
+    the last time counts. The records wait in a file, for there may be millions; one that cannot be written waits in
+    memory, for whoever prints it to refuse it."""
     last: dict[tuple[str, ...], int] = {}
+    unwritten: list[dict[str, Any]] = []
     failure: GraphError | None = None
     with WaitingLines() as waiting:
         try:
             for record in records:
-                position = waiting.append(to_line(record) + b"\n")
-                last[tuple(record[name] for name in key)] = position
+                try:
+                    line = to_line(record)
+                except ProtocolBroken:
+                    unwritten.append(record)
+                    continue
+                last[tuple(record[name] for name in key)] = waiting.append(line + b"\n")
         except GraphError as error:
             failure = error
         for position, line in waiting:
             record = orjson.loads(line)
             if last[tuple(record[name] for name in key)] == position:
                 yield record
+    yield from unwritten
     if failure:
         raise failure

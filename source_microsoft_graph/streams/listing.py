@@ -23,6 +23,9 @@ _FRUITLESS_PAGES = 1_000
 _STEPS_IN_A_ROW = 3
 """Objects in a row that may be stepped over; more of them are no bad objects but an outage."""
 
+_SHRINKS_IN_AN_OUTAGE = 2
+"""Times that pages shrank with none served in between, from which on an outage may be the reason."""
+
 
 class Listing:
     """How far a collection was listed, and what may still be tried when Graph refuses to go on.
@@ -65,7 +68,9 @@ class Listing:
         self.child_listings: Callable[[dict[str, Any]], Iterable[Listing]] | None = None
         """Set where a record is no record of the stream but leads to further listings, as a folder does."""
         self.next_listings: Callable[[], Iterable[Listing]] = tuple
-        """The listings to read once this one was read to its end."""
+        """The listings of the same owner to read once this one was read to its end."""
+        self.follows = False
+        """Whether another listing of the same owner was read before it."""
         self._selects = list(selects)
         self._last_version_counts = last_version_counts
         self._takes_skip = takes_skip
@@ -78,9 +83,13 @@ class Listing:
         self._seen_at_restart = -1
         self._fruitless_pages = 0
         self._followed: set[int] = set()
+        self._shrinks = 0
+        self._may_grow = True
         self._position = 0
         self._skip = 0
-        self._stepped: list[int] = []
+        self._suspects: list[int] = []
+        self._looks_again = False
+        self._broken: list[int] = []
 
     @property
     def select(self) -> tuple[str, ...]:
@@ -93,7 +102,7 @@ class Listing:
 
     @property
     def may_select_less(self) -> bool:
-        return self.link is None and len(self._selects) > 1
+        return self.link is None and not self._was_served and len(self._selects) > 1
 
     @property
     def owner(self) -> Owner:
@@ -107,8 +116,9 @@ class Listing:
 
     @property
     def is_begun(self) -> bool:
-        """Whether Graph has served a page of it. Only before that a refusal can say that there is no collection."""
-        return self._was_served
+        """Whether Graph has served a page of it, or of its owner's first listing. Only before that a refusal can say
+        that there is no collection."""
+        return self._was_served or self.follows
 
     @property
     def may_shrink(self) -> bool:
@@ -117,7 +127,7 @@ class Listing:
 
     @property
     def _may_step_over(self) -> bool:
-        return self._takes_skip and len(self._stepped) < _STEPS_IN_A_ROW
+        return self._takes_skip and (self._looks_again or len(self._suspects) < _STEPS_IN_A_ROW)
 
     # After a page.
 
@@ -136,11 +146,29 @@ class Listing:
         return " ".join([record["id"], *(record[column] for column in self._key_within)])
 
     def served(self, objects: int) -> list[int]:
-        """Graph has served a page of so many objects. Gives the positions of objects stepped over before it."""
+        """Graph has served a page of so many objects. Gives the positions of the objects before it that Graph cannot
+        serve."""
         self._was_served, self.is_empty = True, self.is_empty and not objects
         self._position += objects
-        stepped, self._stepped = self._stepped, []
-        return stepped
+        broken, self._broken = self._broken, []
+        return broken
+
+    def read_differently(self) -> bool:
+        """Prepare to list again, now that Graph serves a page: what was stepped over, which may have been an outage, or
+        everything in pages of full size, once. False if there is no reason."""
+        shrinks, self._shrinks = self._shrinks, 0
+        if self._suspects and not self._looks_again:
+            self._looks_again, self.page_size = True, 1
+            self._start_again(self._suspects[0])
+        elif self._looks_again and self._skip + self._position > self._suspects[-1]:
+            self._suspects, self._looks_again, self.page_size = [], False, self._full_page_size
+            self._start_again(self._skip + self._position)
+        elif not self._suspects and self._may_grow and shrinks >= _SHRINKS_IN_AN_OUTAGE:
+            self._may_grow, self.page_size = False, self._full_page_size
+            self._start_again(self._skip)
+        else:
+            return False
+        return True
 
     def advance(self, link: str) -> None:
         """Move on to the next page, empty or not. Raises where the links lead nowhere."""
@@ -160,6 +188,7 @@ class Listing:
                 self._start_again()
             case Action.SHRINK if self.page_size is not None and self.page_size > 1:
                 self.page_size = max(1, self.page_size // _SMALLER)
+                self._shrinks += 1
                 self._start_again(self._skip)
             case Action.SHRINK if self.page_size == 1 and self._may_step_over:
                 self._step_over()
@@ -194,14 +223,18 @@ class Listing:
         return tuple(name for name in dropped if name not in kept)
 
     def _step_over(self) -> None:
-        """Go on behind the object that Graph cannot serve, in pages of full size."""
+        """Go on behind an object that Graph does not serve. It is broken if Graph still does not serve it when it has
+        served what is behind it."""
         position = self._skip + self._position
-        self._stepped.append(position)
-        self.page_size = self._full_page_size
+        if self._looks_again and position in self._suspects:
+            self._broken.append(position)
+        elif self._looks_again:
+            self._looks_again, self._suspects = False, [position]
+        else:
+            self._suspects.append(position)
         self._start_again(position + 1)
 
     def _start_again(self, skip: int = 0) -> None:
         self.link = None
         self._followed.clear()
         self._position, self._skip = 0, skip
-        self._seen.start_again()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from source_microsoft_graph.errors import ConnectionFailed, GraphError, GraphUnavailable, ProtocolBroken, StreamRefused
@@ -21,6 +21,10 @@ from source_microsoft_graph.sync.cursors import SliceProgress
 
 _EMPTY_READS = 1
 """How often a collection that no tenant has empty is listed again before Graph's empty page is called a fault."""
+
+
+_TOLD = 5
+"""Owners of one slice whose failures are told with their reasons."""
 
 
 class PageLoop:
@@ -99,7 +103,9 @@ class PageLoop:
     def _go_on(self, listing: Listing, response: GraphResponse) -> None:
         """Request the next page, or end the listing."""
         token = self._stream.next_page_token(response)
-        if token:
+        if listing.read_differently():
+            self._request(listing)
+        elif token:
             self._sync.client.check_host(token["link"])
             listing.advance(token["link"])
             self._request(listing)
@@ -111,9 +117,12 @@ class PageLoop:
             self._doubt(listing)
             return
         self._sync.object_read(self._stream.identity)
-        self._sync.tally(self._stream.name, self._stream.identity).read()
+        if any(listing.owner):
+            self._sync.tally(self._stream.name, self._stream.identity).read()
         listing.delta_token = delta_token(response)
-        self._begin(listing.next_listings())
+        for following in listing.next_listings():
+            following.follows = True
+            self._begin([following])
         self._unread[listing.owner] -= 1
         if self._progress and listing.move and not self._unread[listing.owner]:
             self._progress.done[listing.move.key] = listing.move.position
@@ -128,10 +137,12 @@ class PageLoop:
         self._failed[listing.owner_name] = failure
 
     def _raise_failures(self) -> None:
-        if self._failed:
-            (_, first), *others = self._failed.items()
-            alike = f" And so for {', '.join(owner for owner, _ in others)}." if others else ""
-            raise type(first)(f"{first}{alike}")
+        """One error for the owners that failed: the first few with their reasons, the others by name."""
+        if not self._failed:
+            return
+        told, others = list(self._failed.values())[:_TOLD], list(self._failed)[_TOLD:]
+        more = f" And more failed: {', '.join(others)}." if others else ""
+        raise type(told[0])(" ".join(map(str, told)) + more)
 
 
 def check_objects(entities: Iterable[Any]) -> None:
@@ -153,8 +164,11 @@ def _kind(value: Any) -> str:
 
 
 def delta_token(response: GraphResponse) -> str:
-    """What requests the changes after these; empty where Graph gives none."""
-    link = cast(str, response.body.get("@odata.deltaLink") or "")
+    """What requests the changes after these; empty where Graph gives none. Raises `ProtocolBroken` for a link that is
+    none."""
+    link = response.body.get("@odata.deltaLink") or ""
+    if not isinstance(link, str):
+        raise ProtocolBroken(f"Graph sent {link!r} for the link to later changes.")
     options = (option.partition("=") for option in urlsplit(link).query.split("&"))
     tokens = {unquote(name): unquote(value) for name, _, value in options}
     return tokens.get("$deltatoken") or tokens.get("token") or ""

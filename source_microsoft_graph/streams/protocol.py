@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import requests
@@ -63,5 +63,7 @@ class ListedStream(Protocol):
     ) -> Iterable[dict[str, Any]]: ...
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None: ...
+
+    def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None: ...
 
     def read_in_full(self, listing: Listing, response: GraphResponse) -> bool: ...

@@ -30,7 +30,7 @@ REMOVED = "@removed"
 
 
 ambiguous: dict[str, list[str]] = {}
-"""Columns that several of Graph's names would become, with these names in the order in which they were met."""
+"""Columns that several names in one object would have become, with these names, the one that has the column first."""
 
 
 class _Columns(dict[str, str]):
@@ -39,10 +39,6 @@ class _Columns(dict[str, str]):
     `@odata.type` tells which kind of object a polymorphic list returned. Every other annotation describes the
     response rather than the object, and `@microsoft.graph.downloadUrl` carries a token.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._names: dict[str, list[str]] = {}
 
     def __missing__(self, name: str) -> str:
         if name == "@odata.type":
@@ -54,10 +50,6 @@ class _Columns(dict[str, str]):
         else:
             column = snake_case(name)
         self[name] = column
-        names = self._names.setdefault(column, [])
-        names.append(name)
-        if column and len(names) > 1:
-            ambiguous[column] = names
         return column
 
 
@@ -67,13 +59,16 @@ _columns = _Columns()
 def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them.
 
-    `parents` are the owner's ids, whose columns always hold these. Where two names would become one column, the later
-    one keeps its own name; `id` and the columns of `parents` are never replaced.
+    `parents` are the owner's ids, whose columns always hold these. Where two names would become one column, `id` has it
+    or else the first of them, and each other one keeps its own name, or where that is the column's, gets a new one.
     """
     record: dict[str, Any] = {}
+    annotations = 0
     for name, value in entity.items():
         column = _columns[name]
-        if column:
+        if not column:
+            annotations += 1
+        else:
             # Most values are neither, and a call for each would cost a quarter of the whole.
             kind = type(value)
             if kind is dict:
@@ -81,7 +76,7 @@ def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = Non
             elif kind is list:
                 value = _items(value)
             record[column] = value
-    if ambiguous and not ambiguous.keys().isdisjoint(record):
+    if len(record) + annotations < len(entity):
         _keep_apart(record, entity)
     if parents:
         _put_parents(record, entity, parents)
@@ -93,14 +88,15 @@ def _items(values: list[Any]) -> list[Any]:
 
 
 def _keep_apart(record: dict[str, Any], entity: Mapping[str, Any]) -> None:
-    """Give each column the value of the name that comes first, `id` before all, and the others their own names."""
-    taken: dict[str, str] = {"id": "id"} if "id" in entity else {}
+    """Give each column the value of the name that comes first, `id` before all, and the others names of their own."""
+    holders: dict[str, str] = {"id": "id"} if "id" in entity else {}
     for name, value in entity.items():
         column = _columns[name]
-        if column in ambiguous and taken.setdefault(column, name) != name:
-            record[name] = _plain(value)
-    for column, name in taken.items():
-        record[column] = _plain(entity[name])
+        if column and holders.setdefault(column, name) != name:
+            record[_own_name(name, column)] = _plain(value)
+            _note(column, holders[column], name)
+    for column in ambiguous.keys() & holders.keys():
+        record[column] = _plain(entity[holders[column]])
 
 
 def _put_parents(record: dict[str, Any], entity: Mapping[str, Any], parents: Mapping[str, str]) -> None:
@@ -108,8 +104,19 @@ def _put_parents(record: dict[str, Any], entity: Mapping[str, Any], parents: Map
     for column, identifier in parents.items():
         if record.get(column) not in (None, identifier):
             name = next(name for name in entity if _columns[name] == column)
-            record[name if name != column else f"{column}_of_graph"] = record[column]
+            record[_own_name(name, column)] = record[column]
+            _note(column, "the owner's id", name)
     record.update(parents)
+
+
+def _note(column: str, holder: str, name: str) -> None:
+    if name not in ambiguous.setdefault(column, [holder]):
+        ambiguous[column].append(name)
+
+
+def _own_name(name: str, column: str) -> str:
+    """What a property becomes whose column another one has."""
+    return name if name != column else f"{column}_of_graph"
 
 
 def _plain(value: Any) -> Any:

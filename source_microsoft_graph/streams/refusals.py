@@ -3,6 +3,8 @@ or of the sync."""
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from source_microsoft_graph.errors import GraphError, GraphUnavailable, SignInRefused, StreamRefused
 from source_microsoft_graph.graph.catalogue import UNKNOWN, Action, ErrorRule
 from source_microsoft_graph.graph.client import PageResponse
@@ -26,11 +28,7 @@ def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse
         return listing.restart(_RESTARTS[refusal.response.status_code])
     if not _may_mean_the_properties(stream, listing, refusal):
         return listing.adapt(refusal.rule)
-    dropped = listing.select_less()
-    stream.logger.warning(
-        f"{stream.name}: Graph refused the list of properties, so these are no longer requested and may stay empty: "
-        f"{', '.join(dropped)}. {refusal.response}"
-    )
+    stream.warn_of_dropped(listing, listing.select_less(), refusal.response)
     return True
 
 
@@ -56,33 +54,56 @@ def _may_mean_the_properties(stream: ListedStream, listing: Listing, refusal: Pa
     return is_suspect and (refusal.response.status_code != 403 or is_permitted(stream))
 
 
+class Outcome(Enum):
+    """What a refusal ends, once nothing else can be tried."""
+
+    SKIPPED = auto()
+    """The owner has nothing, or shows nothing to this app: it is counted and named, and the stream continues."""
+    OWNER_FAILED = auto()
+    """The listing of this owner failed, and may well succeed in the next sync. The stream ends INCOMPLETE."""
+    OWNER_REFUSED = auto()
+    """The listing of this owner was refused for an unknown reason. The stream ends INCOMPLETE."""
+    STREAM_REFUSED = auto()
+    SYNC_REFUSED = auto()
+
+
+def outcome_of(stream: ListedStream, listing: Listing, refusal: PageResponse) -> Outcome:
+    """Only the first page of an owner's first listing can say that there is nothing: once Graph has served a page, a
+    refusal means that what was read is no whole collection."""
+    action = _action_for(stream, refusal.rule)
+    if action is Action.RENEW and not stream.sync.client.accepts_token():
+        return Outcome.STREAM_REFUSED if stream.is_child else Outcome.SYNC_REFUSED
+    if refusal.lasting or listing.is_begun or action in (Action.RESTART, Action.RETRY, Action.SHRINK):
+        return Outcome.OWNER_FAILED
+    if not stream.is_child:
+        return Outcome.STREAM_REFUSED
+    if action in (Action.SKIP, Action.RENEW):
+        return Outcome.SKIPPED
+    if action is Action.UNPAGE or refusal.rule is UNKNOWN:
+        return Outcome.OWNER_REFUSED
+    return Outcome.STREAM_REFUSED
+
+
 def handle_refusal(stream: ListedStream, listing: Listing, refusal: PageResponse) -> GraphError | None:
     """Count the object as skipped (None), return what ends the listing of this owner alone, or raise what ends the
     stream or the sync."""
     sync, response, rule = stream.sync, refusal.response, refusal.rule
-    action, words = _action_for(stream, rule), f"{_advice(stream, response, rule)} {response}"
-    if refusal.lasting or action in (Action.RESTART, Action.RETRY, Action.SHRINK):
-        sync.object_failed(stream.identity)
-        return GraphUnavailable(f"{described(stream, listing)}: {refusal.lasting or words}")
-    if listing.is_begun and action is not Action.RENEW:
-        # What was read of it is no whole collection, whatever is wrong by now.
-        sync.object_failed(stream.identity)
-        return GraphUnavailable(f"{described(stream, listing)}: a later page was refused. {words}")
-    if not stream.is_child:
-        if action is Action.RENEW:
+    words = str(refusal.lasting or f"{_advice(stream, response, rule)} {response}")
+    match outcome_of(stream, listing, refusal):
+        case Outcome.SKIPPED:
+            sync.tally(stream.name, stream.identity).skipped(absent=rule.absent and not stream.each_owner_has_it)
+            sync.skipped.add(stream.name, listing.owner_name, rule.help_for(stream.service), response)
+        case Outcome.OWNER_FAILED:
+            sync.object_failed(stream.identity)
+            later = "a later request was refused. " if listing.is_begun and not refusal.lasting else ""
+            return GraphUnavailable(f"{described(stream, listing)}: {later}{words}")
+        case Outcome.OWNER_REFUSED:
+            sync.object_failed(stream.identity)
+            return StreamRefused(f"{described(stream, listing)}: {words}")
+        case Outcome.SYNC_REFUSED:
             raise sync.client.fail(SignInRefused(words))
-        raise StreamRefused(f"{stream.name}: {words}")
-    if action is Action.RENEW and sync.client.accepts_token():
-        action = Action.SKIP
-    if action is Action.SKIP:
-        sync.tally(stream.name, stream.identity).skipped(absent=rule.absent and not stream.each_owner_has_it)
-        sync.skipped.add(stream.name, listing.owner_name, rule.help_for(stream.service), response)
-        return None
-    if action is Action.UNPAGE or rule is UNKNOWN:
-        sync.object_failed(stream.identity)
-        return StreamRefused(f"{described(stream, listing)}: {words}")
-    if sync.give_up(stream.identity):
-        raise StreamRefused(f"{stream.name}: {words}")
+        case Outcome.STREAM_REFUSED if not stream.is_child or sync.give_up(stream.identity):
+            raise StreamRefused(f"{stream.name}: {words}")
     return None
 
 

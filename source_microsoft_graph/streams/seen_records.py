@@ -5,45 +5,52 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
-_RUN = 250_000
-"""Objects of which a set is kept before it becomes a sorted run of eight bytes each."""
+_FEW = 100_000
+"""Objects of which a set is kept, at eighty bytes each. Of more, sorted arrays are, at eight bytes each."""
+
+_ARRAYS = 4_096
+"""So many that each stays short, for an object is put in its order in one of them."""
 
 
 class SeenRecords:
-    """The objects of one listing by their ids. Of the latest 250,000 to 500,000 it always knows whether they were
-    emitted; of all of them, at eight bytes each, once the listing was started again.
+    """The objects of one listing by their ids, all of them.
 
-    Graph repeats objects at the border of two pages, and all of them when a listing starts again. Two different ids
-    have the same 64-bit hash in one of a million listings of ten million objects.
+    Graph repeats objects at the border of two pages, and all of them when a listing starts again. What is kept of an id
+    is a hash of 64 bits, so that ten million objects take 100 MB. That two of ten million ids have the same hash, and
+    one object is left out, happens in three of a million such listings.
     """
 
     def __init__(self) -> None:
-        self._latest: set[int] = set()
-        self._before: set[int] = set()
-        self._runs: list[array[int]] = []
-        self._searched: list[array[int]] = []
+        self._few: set[int] = set()
+        self._arrays: list[array[int]] = []
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._latest) + sum(map(len, self._runs))
+        return self._count
 
     def add(self, identifier: str) -> bool:
         """Whether the object is new."""
         mark = hash(identifier)
-        if mark in self._latest or mark in self._before or self._is_in_a_run(mark):
+        is_new = self._put(mark) if self._arrays else mark not in self._few
+        if is_new:
+            self._count += 1
+            if not self._arrays:
+                self._few.add(mark)
+                if self._count == _FEW:
+                    self._grow()
+        return is_new
+
+    def _grow(self) -> None:
+        self._arrays = [array("q") for _ in range(_ARRAYS)]
+        for mark in self._few:
+            self._put(mark)
+        self._few = set()
+
+    def _put(self, mark: int) -> bool:
+        """Whether the mark is new in its array."""
+        marks = self._arrays[mark % _ARRAYS]
+        index = bisect_left(marks, mark)
+        if index < len(marks) and marks[index] == mark:
             return False
-        self._latest.add(mark)
-        if len(self._latest) == _RUN:
-            self._runs.append(array("q", sorted(self._latest)))
-            self._before, self._latest = self._latest, set()
+        marks.insert(index, mark)
         return True
-
-    def start_again(self) -> None:
-        """From now on search everything emitted so far."""
-        self._searched = self._runs
-
-    def _is_in_a_run(self, mark: int) -> bool:
-        for run in self._searched:
-            index = bisect_left(run, mark)
-            if index < len(run) and run[index] == mark:
-                return True
-        return False

@@ -141,17 +141,20 @@ class Accounts(Users):
         users = super().records(stream_slice, progress)
         return self._some_of(users) if self._are_some else users
 
-    # User.ReadBasic.All shows neither property of anybody; of one odd user, Graph may show none either.
+    # User.ReadBasic.All shows neither property of anybody; of one odd user, Graph may show none either. Old accounts
+    # have no userType, and are members.
     def _some_of(self, users: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         config, odd, are_told_apart = self.sync.config, [], False
         for user in users:
             kind, is_enabled = user.get("user_type"), user.get("account_enabled")
             are_told_apart = are_told_apart or kind is not None or is_enabled is not None
-            if kind == "Guest" and not config.include_guests:
+            if (kind == "Guest" and not config.include_guests) or (
+                is_enabled is False and not config.include_disabled_accounts
+            ):
                 continue
-            if is_enabled is None:
+            if is_enabled is None and (kind is None or not config.include_disabled_accounts):
                 odd.append(user)
-            elif is_enabled or config.include_disabled_accounts:
+            else:
                 yield user
         if odd and not are_told_apart:
             grant = self.sync.auth.credentials.grant(self.permissions[0])

@@ -67,8 +67,12 @@ class Sync:
         """When this sync began, in whole seconds, by this machine's clock or by Graph's once Graph has answered: the
         earlier of the two. What changes after a time in the future would never be requested."""
         here, graph = self._started_at, self.client.date or self._started_at
-        if abs(here - graph) > _CLOCK_DIFFERENCE:
-            self.warn_once("clocks", f"The clocks differ: it is {as_text(here)} here and {as_text(graph)} for Graph.")
+        difference = self.client.clock_difference
+        if abs(difference) > _CLOCK_DIFFERENCE:
+            way = "ahead of" if difference > timedelta(0) else "behind"
+            seconds = abs(difference).total_seconds()
+            clock = f"The clock of Graph, or of a proxy, is {seconds:,.0f} seconds {way} this machine's."
+            self.warn_once("clocks", f"{clock} The earlier of the two counts.")
         return min(here, graph).astimezone(UTC).replace(microsecond=0)
 
     @property
@@ -163,4 +167,4 @@ class Sync:
 
 def as_text(time: datetime) -> str:
     """The form in which Graph takes and gives a time."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -163,7 +163,7 @@ BASIC_MESSAGE = words(
     "bccRecipients replyTo subject conversationId parentFolderId receivedDateTime sentDateTime isRead isDraft webLink"
 )
 MAILBOX = partial(
-    Collection, workload=OUTLOOK, options="$select $top $filter $orderby $count $search $expand",
+    Collection, workload=OUTLOOK, options="$select $top $skip $filter $orderby $count $search $expand",
     paging=Paging(10, 1000, by_preference=True),
 )  # fmt: skip
 MAIL = partial(MAILBOX, permissions=("Mail.ReadBasic.All", *MAIL_READ), granted="Mail.Read")
