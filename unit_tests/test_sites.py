@@ -31,3 +31,17 @@ def test_an_app_that_was_given_some_sites_cannot_list_them(graph: FakeGraph) -> 
 
     assert statuses(output, "sites")[-1] == "INCOMPLETE"
     assert "Sites.Read.All" in errors(output)["sites"]
+
+
+def test_a_site_that_is_locked_costs_its_own_lists(graph: FakeGraph) -> None:
+    """Lists of one id in two sites are two rows."""
+    graph.lists("sites/getAllSites", [{"id": "a"}, {"id": "b"}, {"id": "locked"}])
+    for site in "ab":
+        graph.lists(f"sites/{site}/lists", [{"id": "1"}], [], [{"id": f"{site}2"}])
+    graph.answers("sites/locked/lists", an_error(423, "notAllowed", "Locked.", inner="resourceLocked"))
+
+    output = read("lists")
+
+    found = sorted((row["site_id"], row["id"]) for row in rows(output))
+    assert found == [("a", "1"), ("a", "a2"), ("b", "1"), ("b", "b2")]
+    assert statuses(output, "lists")[-1] == "COMPLETE"

@@ -31,6 +31,16 @@ class Sites(GraphStream):
     permissions = ("Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All")
 
 
+class Lists(ChildStream):
+    """One row per site and list, libraries included: https://learn.microsoft.com/graph/api/list-list"""
+
+    parent_class = Sites
+    path_template = "sites/{site_id}/lists"
+    primary_key = ["id", "site_id"]
+    service = Service.FILES
+    permissions = ("Sites.Read.All", "Sites.ReadWrite.All")
+
+
 class Drives(GraphStream):
     """One row per drive of a user, a Microsoft 365 group or a site: https://learn.microsoft.com/graph/api/drive-list"""
 

@@ -23,6 +23,7 @@ from simulated_tenant.collection import (
     words,
 )
 from simulated_tenant.entities import Entities
+from simulated_tenant.generated import Generated
 from simulated_tenant.limits import SHAREPOINT_UNITS
 from simulated_tenant.problems import Problem, problem
 from simulated_tenant.size import Size
@@ -112,6 +113,7 @@ def _some_twice(call: Call, collection: Collection, sites: Entities) -> Entities
 
 FILES_READ = words("Files.Read.All Files.ReadWrite.All Sites.Read.All Sites.ReadWrite.All")
 SITES_READ = words("Sites.Read.All Sites.ReadWrite.All Sites.FullControl.All")
+LISTS = Generated("list", lambda state, owner: 2)
 LISTED = partial(
     Collection, workload=FILES, permissions=FILES_READ, paging=Paging(200, 5000, caps=True),
     options="$select $top $orderby $expand $count", orders={"name": "asc desc", "lastModifiedDateTime": "asc desc"},
@@ -145,5 +147,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     LISTED(
         "/sites/getAllSites", permissions=SITES_READ, type="site", entities=lambda query: query.state.of(Files).sites(),
         placeholder="site", find=_found_site, stream="sites", arrange=_some_twice,
+    ),
+    LISTED(
+        "/sites/{site}/lists", permissions=SITES_READ, type="list", entities=LISTS.entities, stream="lists",
+        placeholder="list", find=LISTS.find, selection=Selection(on_request=("system",)),
     ),
 )  # fmt: skip
