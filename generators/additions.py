@@ -104,6 +104,8 @@ UNDECLARED: Mapping[str, Mapping[str, Mapping[str, PropertyType]]] = {
     "conditionalAccessPolicy": {
         "conditionalAccessGrantControls": {"authenticationStrength": "authenticationStrengthPolicy"},
     },
+    # A navigation property that the connector asks for.
+    "listItem": {"listItem": {"fields": "fieldValueSet"}, **_IDENTITIES},
     "drive": _IDENTITIES,
     "driveItem": _IDENTITIES,
 }

@@ -67,6 +67,7 @@ NEVER = {
     "conditional_access_policies": "deletedDateTime",
     "drives": "parentReference",
     "sites": "error parentReference",
+    "list_items": "deleted name parentReference",
     "drive_items": "content deleted searchResult",
 }
 

@@ -175,7 +175,8 @@ Finder = Callable[[State, Mapping[str, Any], str], Any]
 class Collection(Endpoint):
     """A path that answers with a collection.
 
-    What it holds: `entities`. `options`, `filters` and `orders` hold what Graph takes, as words. `selection` is what a
+    What it holds: `entities`. `options`, `filters` and `orders` hold what Graph takes, as words,
+    and `expands` the navigation properties that $expand brings. `selection` is what a
     list shows of the type, `basic` what it shows without the first permissions, and `tracking` how it reports
     changes.
 
@@ -197,6 +198,7 @@ class Collection(Endpoint):
     options: str = "$select"
     filters: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, str] = field(default_factory=dict)
+    expands: tuple[str, ...] = ()
     arrange: Callable[[Call, Collection, Entities], Entities] | None = None
     selection: Selection | None = None
     basic: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -257,6 +259,10 @@ class Query:
 
     def selects(self, name: str) -> bool:
         """Whether the property was named in $select."""
+        raise NotImplementedError
+
+    def expands(self, name: str) -> bool:
+        """Whether $expand asks for the objects of this navigation property."""
         raise NotImplementedError
 
     def may(self, permissions: Container[str]) -> bool:
@@ -333,11 +339,16 @@ class Call(Query):
         eventual = self.request.headers.get("consistencylevel", "").lower() == "eventual"
         return eventual and self.options.get("$count") == "true"
 
-    def check_options(self, allowed: Container[str]) -> None:
+    def expands(self, name: str) -> bool:
+        return name in self.options.get("$expand", "").split(",")
+
+    def check_options(self, allowed: Container[str], expandable: Container[str] = ()) -> None:
         """A query option the endpoint lacks is refused; a parameter without a dollar sign means nothing to Graph."""
         for name in self.options:
             if name.startswith("$") and name not in allowed:
                 raise self.endpoint.workload.unsupported(name)
+            if name == "$expand" and all(each in expandable for each in self.options[name].split(",")):
+                continue
             if name in ("$search", "$expand"):
                 raise problem("not_simulated", name)
 
@@ -386,4 +397,7 @@ class CompleteRead(Query):
         return self._text
 
     def selects(self, name: str) -> bool:
+        return True
+
+    def expands(self, name: str) -> bool:
         return True

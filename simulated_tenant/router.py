@@ -51,7 +51,7 @@ def _single(call: Call, catalogue: Catalogue) -> Entity:
 
 
 def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dict[str, Any]:
-    call.check_options((*collection.options.split(), *collection.tokens))
+    call.check_options((*collection.options.split(), *collection.tokens), collection.expands)
     here = position_of(call, collection)
     size = page_size(call, collection)
     if collection.tracking:

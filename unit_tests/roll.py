@@ -52,6 +52,7 @@ PUBLISHED = (
     "calendar_view",
     "sites",
     "lists",
+    "list_items",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

@@ -45,6 +45,7 @@ VOCABULARY = {
     "changed_since",
     "takes_skip",
     "never_empty",
+    "expensive",
     "each_owner_has_it",
     "last_version_counts",
     "starts_at_start_date",

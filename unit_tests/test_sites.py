@@ -45,3 +45,34 @@ def test_a_site_that_is_locked_costs_its_own_lists(graph: FakeGraph) -> None:
     found = sorted((row["site_id"], row["id"]) for row in rows(output))
     assert found == [("a", "1"), ("a", "a2"), ("b", "1"), ("b", "b2")]
     assert statuses(output, "lists")[-1] == "COMPLETE"
+
+
+def test_items_come_with_their_columns(graph: FakeGraph) -> None:
+    """The columns are asked for, and kept as one object; ids are numbers within a list."""
+    graph.lists("sites/getAllSites", [{"id": "s"}])
+    graph.lists("sites/s/lists", [{"id": "a"}, {"id": "b"}])
+    fields = {"@odata.etag": "x", "Title": "Desk 4", "AuthorLookupId": "12", "Tags@odata.type": "x", "Tags": ["left"]}
+    graph.lists("sites/s/lists/a/items", [{"id": "1", "fields": fields}])
+    graph.lists("sites/s/lists/b/items", [{"id": "1"}], [], [{"id": "2"}])
+
+    output = read("list_items")
+
+    found = sorted((row["site_id"], row["list_id"], row["id"]) for row in rows(output))
+    assert found == [("s", "a", "1"), ("s", "b", "1"), ("s", "b", "2")]
+    (of_a,) = (row for row in rows(output) if row["list_id"] == "a")
+    assert of_a["fields"] == {"title": "Desk 4", "author_lookup_id": "12", "tags": ["left"]}
+    first_pages = [url for url in graph.asked if "/items" in url and "skiptoken" not in url]
+    assert all("$expand=fields" in url for url in first_pages)
+
+
+def test_a_list_that_graph_does_not_serve_is_skipped(graph: FakeGraph) -> None:
+    """Some lists of the system answer 404."""
+    graph.lists("sites/getAllSites", [{"id": "s"}])
+    graph.lists("sites/s/lists", [{"id": "a"}, {"id": "b"}])
+    graph.lists("sites/s/lists/a/items", [{"id": "1"}])
+    graph.answers("sites/s/lists/b/items", an_error(404, "itemNotFound", "Item not found"))
+
+    output = read("list_items")
+
+    assert [row["list_id"] for row in rows(output)] == ["a"]
+    assert statuses(output, "list_items")[-1] == "COMPLETE"

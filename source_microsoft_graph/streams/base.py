@@ -105,6 +105,8 @@ class GraphStream(HttpStream, ABC):
     last_version_counts: ClassVar[bool] = False
     """Whether a listing names an object several times, and the stream emits the last version of each."""
 
+    expensive: ClassVar[bool] = False
+    """Whether it takes so many requests that it is read only where it is named."""
     cursor_field: str | list[str] = []
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
 

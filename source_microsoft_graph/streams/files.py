@@ -41,6 +41,22 @@ class Lists(ChildStream):
     permissions = ("Sites.Read.All", "Sites.ReadWrite.All")
 
 
+class ListItems(ChildStream):
+    """One row per site, list and item, its columns in `fields`: https://learn.microsoft.com/graph/api/listitem-list"""
+
+    parent_class = Lists
+    path_template = "sites/{site_id}/lists/{list_id}/items"
+    primary_key = ["id", "site_id", "list_id"]
+    service = Service.FILES
+    permissions = Lists.permissions
+    expensive = True
+    # Without it an item comes without its columns.
+    query = {"$expand": "fields"}
+    # The columns of a list are its owner's own, and may be many.
+    page_size = 500
+    batch_size = 5
+
+
 class Drives(GraphStream):
     """One row per drive of a user, a Microsoft 365 group or a site: https://learn.microsoft.com/graph/api/drive-list"""
 

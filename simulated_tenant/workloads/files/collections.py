@@ -102,6 +102,10 @@ def _drives(query: Query) -> Entities:
     return query.state.of(Files).drives(*_owner(query))
 
 
+def _list_items(query: Query) -> Entities:
+    return query.state.of(Files).list_items(query.ids["site"], query.ids["list"], query.expands("fields"))
+
+
 def _items(query: Query) -> Entities:
     return query.state.of(Files).items(_drive(query))
 
@@ -151,5 +155,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     LISTED(
         "/sites/{site}/lists", permissions=SITES_READ, type="list", entities=LISTS.entities, stream="lists",
         placeholder="list", find=LISTS.find, selection=Selection(on_request=("system",)),
+    ),
+    LISTED(
+        "/sites/{site}/lists/{list}/items", permissions=SITES_READ, type="listItem", stream="list_items",
+        entities=_list_items,
+        expands=("fields",), parameters=lambda state: {"$expand": "fields"},
     ),
 )  # fmt: skip

@@ -46,6 +46,7 @@ class Files:
         self.state, self.directory = state, state.of(Directory)
         self.drive_shape = Shape("drive", state.seed, {"parentReference": None})
         self.site_shape = Shape("site", state.seed, {"error": None, "parentReference": None, "root": None})
+        self.list_item_shape = Shape("listItem", state.seed, {"deleted": None, "parentReference": None})
         item = partial(Shape, "driveItem", state.seed, nulls=0)
         self.file_shape = item(adjust=lambda variant, entity: _only(entity, FILES[variant][1]))
         self.folder_shape = item(
@@ -157,6 +158,33 @@ class Files:
             "webUrl": f"{HOST}/sites/{owner}{number}",
         }
         return self.site_shape.entity(number, own | ({"root": {}} if owner == "root" else {}))
+
+    def list_items(self, site: tuple[str, int], number: int, with_fields: bool) -> Entities:
+        """The items of a site's list, whose ids are small numbers; its columns come where they are asked for.
+
+        https://learn.microsoft.com/graph/api/listitem-list
+        """
+
+        def make(item: int) -> Entity:
+            own: Entity = {
+                "id": str(item + 1),
+                "name": None,
+                "webUrl": f"{HOST}/{site[0]}{site[1]}/{number}/{item + 1}",
+            }
+            if with_fields:
+                own["fields"] = {
+                    "@odata.etag": f'"{item},1"',
+                    "id": str(item + 1),
+                    "Title": f"Desk {item}",
+                    "Cost_x0020_Center": 100 * item + number,
+                    "AuthorLookupId": "12",
+                    "Tags@odata.type": "#Collection(Edm.String)",
+                    "Tags": ["left", "Zürich"],
+                    "ContentType": "Item",
+                }
+            return self.list_item_shape.entity(item, own)
+
+        return Entities(range(self.state.size.items_per_list), make)
 
     def find_site(self, text: str) -> tuple[str, int] | None:
         owner, _, number = text.rpartition(",")[2].partition("-")
