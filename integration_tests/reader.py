@@ -58,11 +58,19 @@ class Reader:
             item
             for collection in catalogue.streams[name]
             for owners in catalogue.owners(collection, self._ids)
+            if collection.holds(self._numbers(collection, owners))
             for item in self._inside(collection, owners)
         ]
 
     def _ids(self, parent: Collection, owners: Mapping[str, str]) -> Iterable[str]:
         return {item["id"] for item in self.items(address(parent, owners))}
+
+    def _numbers(self, collection: Collection, owners: Mapping[str, str]) -> Mapping[str, Any]:
+        """The objects of these ids."""
+        found: dict[str, Any] = {}
+        for name in collection.placeholders:
+            found[name] = self.tenant.catalogue.finders[name](self.tenant, found, owners[name])
+        return found
 
     def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
         columns = {column: owners[name] for name, column in collection.key_columns.items()}

@@ -69,6 +69,7 @@ NEVER = {
     "sites": "error parentReference",
     "list_items": "deleted name parentReference",
     "drive_items": "content deleted searchResult",
+    "site_drive_items": "content deleted searchResult",
 }
 
 

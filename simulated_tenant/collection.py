@@ -181,7 +181,8 @@ class Collection(Endpoint):
     changes.
 
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
-    its primary key (all of the path's, if it is None). `key_within` has the columns of the key that an entity gives
+    its primary key (all of the path's, if it is None). `holds` says of the objects in the path whether the
+    stream has what is below them. `key_within` has the columns of the key that an entity gives
     itself, each with the properties that lead to the value. A stream of several collections holds each object once. Of
     a stream with a `filter` a reader asks the path with that $filter. `parameters` are those with which a
     reader asks always. In an `inverse` collection the entities are the
@@ -210,6 +211,7 @@ class Collection(Endpoint):
     filter: str = ""
     parameters: Callable[[State], Mapping[str, str]] = lambda state: {}
     inverse: str = ""
+    holds: Callable[[Mapping[str, Any]], bool] = lambda ids: True
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""
     placeholder: str = ""

@@ -118,6 +118,9 @@ class FakeGraph:
         letter of its path."""
         for path in one_of_each():
             self.lists(path, [{"id": path[0]}])
+        # A check asks for the drives of the root site, and a read below drives for everybody's.
+        for owner in ("users/u", "groups/g", "sites/s"):
+            self.lists(f"{owner}/drives", [{"id": "d"}])
 
     def holds_owners_of(self, stream: GraphStream) -> list[str]:
         """Two objects in every listing above a stream. Returns the paths of the stream's own listings."""

@@ -73,7 +73,8 @@ def _ancestors(stream: GraphStream, names: Mapping[type, str]) -> Iterator[str]:
     the parent."""
     if isinstance(stream, ChildStream):
         (parent,) = stream.parents()
-        above = dict(zip(parent.placeholders, _ancestors(parent, names), strict=True))
+        # Drives are found at paths of several kinds.
+        above = dict(zip(parent.placeholders, _ancestors(parent, names), strict=isinstance(parent, ChildStream)))
         yield from (above[column] for column in parent.parent_columns)
         # Parents may be listed in part, by a class of their own below the stream's.
         yield next(names[kind] for kind in type(parent).__mro__ if kind in names)

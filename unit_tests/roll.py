@@ -53,6 +53,7 @@ PUBLISHED = (
     "sites",
     "lists",
     "list_items",
+    "site_drive_items",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from
@@ -110,7 +111,8 @@ def _first_owner(stream: GraphStream) -> Owner:
     if not isinstance(stream, ChildStream):
         return ()
     (parent,) = stream.parents()
-    ids = dict(zip(parent.placeholders, _first_owner(parent), strict=True))
+    # Drives are found at paths of several kinds.
+    ids = dict(zip(parent.placeholders, _first_owner(parent), strict=isinstance(parent, ChildStream)))
     return (*(ids[column] for column in parent.parent_columns), probed_path(parent)[0])
 
 

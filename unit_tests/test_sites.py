@@ -5,6 +5,7 @@ from __future__ import annotations
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from unit_tests.graph_api import FakeGraph, an_error, errors, read, rows, statuses
+from unit_tests.test_incremental import kept, sync
 
 
 def ids(output: EntrypointOutput, stream: str) -> list[str]:
@@ -76,3 +77,40 @@ def test_a_list_that_graph_does_not_serve_is_skipped(graph: FakeGraph) -> None:
 
     assert [row["list_id"] for row in rows(output)] == ["a"]
     assert statuses(output, "list_items")[-1] == "COMPLETE"
+
+
+def test_libraries_are_those_of_groups_and_sites(graph: FakeGraph) -> None:
+    """A group's library is its team site's too, and is read once; OneDrives are another stream's."""
+    graph.lists("drives", [{"id": "root"}])
+    graph.lists("groups", [{"id": "g"}])
+    graph.lists("sites/getAllSites", [{"id": "team"}, {"id": "mine", "isPersonalSite": True}])
+    graph.lists("groups/g/drives", [{"id": "d"}])
+    graph.lists("sites/team/drives", [{"id": "d"}, {"id": "e"}])
+    for drive in ("root", "d"):
+        graph.lists(
+            f"drives/{drive}/root/delta", [{"id": "1"}, {"id": "2", "name": "old"}], [{"id": "2", "name": "new"}]
+        )
+    graph.lists("drives/e/root/delta", [{"id": "1"}, {"id": "3", "deleted": {"state": "deleted"}}])
+
+    output = read("site_drive_items")
+
+    found = sorted((row["drive_id"], row["id"], row.get("name", "")) for row in rows(output))
+    assert found == [("d", "1", ""), ("d", "2", "new"), ("e", "1", ""), ("root", "1", ""), ("root", "2", "new")]
+    assert statuses(output, "site_drive_items")[-1] == "COMPLETE"
+
+
+def test_changes_of_a_library_come_with_its_deletions(graph: FakeGraph) -> None:
+    """From the time of the last sync on, drive by drive."""
+    graph.lists("drives", [{"id": "d"}])
+    graph.lists("groups", [])
+    graph.lists("sites/getAllSites", [])
+    graph.lists("drives/d/root/delta", [{"id": "1"}])
+    first = sync("site_drive_items")
+    graph.lists("drives/d/root/delta", [{"id": "1", "deleted": {"state": "deleted"}}, {"id": "2"}])
+    second = sync("site_drive_items", state=kept(first))
+
+    gone, new = sorted(rows(second), key=lambda row: row["id"])
+    assert (gone["drive_id"], gone["id"], new["drive_id"], new["id"]) == ("d", "1", "d", "2")
+    assert "_ab_cdc_deleted_at" in gone
+    assert "_ab_cdc_deleted_at" not in new
+    assert "token=20" in graph.asked[-1]

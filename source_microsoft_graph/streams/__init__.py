@@ -16,7 +16,7 @@ from source_microsoft_graph.streams.directory import (
     Groups,
     ServicePrincipals,
 )
-from source_microsoft_graph.streams.files import DriveItems, Drives, ListItems, Lists, Sites
+from source_microsoft_graph.streams.files import DriveItems, Drives, ListItems, Lists, SiteDriveItems, Sites
 from source_microsoft_graph.streams.mailbox import CalendarEvents, CalendarView, Contacts, MailFolders, MailMessages
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
@@ -63,4 +63,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Sites,
     Lists,
     ListItems,
+    SiteDriveItems,
 )

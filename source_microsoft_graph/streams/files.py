@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,8 +20,6 @@ from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import UPDATED_AT, SliceProgress
-
-_KEY = ["id", "user_id"]
 
 
 class Sites(GraphStream):
@@ -82,12 +81,27 @@ class Drives(GraphStream):
         return parents[:-1] if left_out(self, self.sync.auth.roles) else parents
 
 
-class DriveItems(ChildStream):
-    """One row per user and file or folder of their OneDrive, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+class SitesOfTeams(Sites):
+    """Every site but the OneDrives, as parents of libraries: https://learn.microsoft.com/graph/api/site-getallsites"""
 
-    parent_class = Accounts
-    path_template = "users/{user_id}/drive/root/delta"
-    primary_key = _KEY
+    # getAllSites takes no $filter beside which it lists everything.
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        return (site for site in super().records(stream_slice, progress) if not site.get("is_personal_site"))
+
+
+class Libraries(Drives):
+    """Every library of a Microsoft 365 group or a site, as parents: https://learn.microsoft.com/graph/api/drive-list"""
+
+    more_permissions = {}
+
+    # A group's library is its team site's as well.
+    def parents(self) -> Iterable[GraphStream]:
+        return [parent(self.sync, keys_only=True) for parent in (Microsoft365Groups, SitesOfTeams)]
+
+
+class DriveContents(ChildStream, ABC):
+    """Every file and folder of a drive: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     page_size = 500
@@ -101,7 +115,7 @@ class DriveItems(ChildStream):
 
     # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
-        items = last_of_each(super().records(stream_slice, progress), _KEY)
+        items = last_of_each(super().records(stream_slice, progress), self._key)
         if progress is None:
             return (item for item in items if item.get("deleted") is None)
         return stamped(self._with_tombstones(items, progress), self.sync)
@@ -117,5 +131,26 @@ class DriveItems(ChildStream):
         for item in items:
             if item.get("deleted") is None:
                 yield item
-            elif (item["user_id"],) in progress.done:
-                yield tombstone(item, _KEY, self.sync)
+            elif tuple(item[column] for column in self.placeholders) in progress.done:
+                yield tombstone(item, self._key, self.sync)
+
+    @property
+    def _key(self) -> tuple[str, ...]:
+        return ("id", *self.parent_columns)
+
+
+class DriveItems(DriveContents):
+    """One row per user and file or folder of their OneDrive, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
+    parent_class = Accounts
+    path_template = "users/{user_id}/drive/root/delta"
+    primary_key = ["id", "user_id"]
+
+
+class SiteDriveItems(DriveContents):
+    """One row per library of a site or group and file or folder in it, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
+    parent_class = Libraries
+    path_template = "drives/{drive_id}/root/delta"
+    primary_key = ["id", "drive_id"]
+    expensive = True

@@ -30,7 +30,7 @@ from simulated_tenant.size import Size
 from simulated_tenant.state import State
 from simulated_tenant.workloads.files.changes import DriveChanges, stale
 from simulated_tenant.workloads.files.contents import Drive, Files
-from simulated_tenant.workloads.files.mutations import DriveItemMutations
+from simulated_tenant.workloads.files.mutations import DriveItemMutations, LibraryItemMutations
 
 
 def _owner(query: Query) -> tuple[str, int]:
@@ -146,7 +146,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *map(DRIVES, ("/drives", "/users/{user}/drives", "/groups/{group}/drives", "/sites/{site}/drives")),
     *map(DRIVE, ("/users/{user}/drive", "/groups/{group}/drive", "/drives/{drive}")),
     TRACKED("/users/{user}/drive/root/delta", stream="drive_items", mutations=DriveItemMutations),
-    TRACKED("/drives/{drive}/root/delta"),
+    TRACKED(
+        "/drives/{drive}/root/delta", stream="site_drive_items", holds=lambda ids: ids["drive"][0] != "user",
+        mutations=LibraryItemMutations, granted="Sites.Read.All",
+    ),
     *map(CHILDREN, ("/users/{user}/drive/root/children", "/drives/{drive}/root/children")),
     LISTED(
         "/sites/getAllSites", permissions=SITES_READ, type="site", entities=lambda query: query.state.of(Files).sites(),

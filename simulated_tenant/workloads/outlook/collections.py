@@ -172,8 +172,8 @@ MESSAGES = partial(
     basic=(MAIL_READ, BASIC_MESSAGE), selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
 )  # fmt: skip
 MAIL_FOLDERS = partial(
-    MAIL, type="mailFolder", entities=_mail_folders, arrange=_folders_in_a_list, placeholder="mailFolder",
-    find=_found_folder("f"),
+    MAIL, type="mailFolder", stream="mail_folders", entities=_mail_folders, key=("user",), placeholder="mailFolder",
+    find=_found_folder("f"), arrange=_folders_in_a_list,
 )  # fmt: skip
 # Sizes above the maximum are taken for it: no refusal is on record.
 ITEMS = partial(MAILBOX, paging=Paging(10, 1000, caps=True, by_preference=True))
