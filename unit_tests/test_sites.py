@@ -114,3 +114,24 @@ def test_changes_of_a_library_come_with_its_deletions(graph: FakeGraph) -> None:
     assert "_ab_cdc_deleted_at" in gone
     assert "_ab_cdc_deleted_at" not in new
     assert "token=20" in graph.asked[-1]
+
+
+def test_permissions_are_those_of_shared_items(graph: FakeGraph) -> None:
+    """OneDrives included; an item that was deleted or is not shared is not asked."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("groups", [])
+    graph.lists("sites/getAllSites", [])
+    graph.lists("drives", [{"id": "d"}])
+    graph.lists("users/u/drives", [{"id": "e"}])
+    gone = {"id": "gone", "shared": {}, "deleted": {"state": "deleted"}}
+    graph.lists("drives/d/root/delta", [{"id": "root"}, {"id": "1", "shared": {"scope": "users"}}], [gone])
+    graph.lists("drives/e/root/delta", [{"id": "1", "shared": {}}, {"id": "2", "shared": None}])
+    graph.lists("drives/d/items/1/permissions", [{"id": "p", "link": {"scope": "anonymous"}}])
+    graph.lists("drives/e/items/1/permissions", [{"id": "p"}], [{"id": "q"}])
+
+    output = read("drive_item_permissions")
+
+    found = sorted((row["drive_id"], row["item_id"], row["id"]) for row in rows(output))
+    assert found == [("d", "1", "p"), ("e", "1", "p"), ("e", "1", "q")]
+    assert statuses(output, "drive_item_permissions")[-1] == "COMPLETE"
+    assert any("delta?" in url and "$select=id,shared,deleted" in url for url in graph.asked)

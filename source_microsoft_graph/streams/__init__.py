@@ -16,7 +16,15 @@ from source_microsoft_graph.streams.directory import (
     Groups,
     ServicePrincipals,
 )
-from source_microsoft_graph.streams.files import DriveItems, Drives, ListItems, Lists, SiteDriveItems, Sites
+from source_microsoft_graph.streams.files import (
+    DriveItemPermissions,
+    DriveItems,
+    Drives,
+    ListItems,
+    Lists,
+    SiteDriveItems,
+    Sites,
+)
 from source_microsoft_graph.streams.mailbox import CalendarEvents, CalendarView, Contacts, MailFolders, MailMessages
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
@@ -64,4 +72,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     Lists,
     ListItems,
     SiteDriveItems,
+    DriveItemPermissions,
 )

@@ -29,7 +29,7 @@ from simulated_tenant.problems import Problem, problem
 from simulated_tenant.size import Size
 from simulated_tenant.state import State
 from simulated_tenant.workloads.files.changes import DriveChanges, stale
-from simulated_tenant.workloads.files.contents import Drive, Files
+from simulated_tenant.workloads.files.contents import Drive, Files, has_facet
 from simulated_tenant.workloads.files.mutations import DriveItemMutations, LibraryItemMutations
 
 
@@ -106,6 +106,14 @@ def _list_items(query: Query) -> Entities:
     return query.state.of(Files).list_items(query.ids["site"], query.ids["list"], query.expands("fields"))
 
 
+def _permissions(query: Query) -> Entities:
+    return query.state.of(Files).permissions(query.ids["drive"], query.ids["item"])
+
+
+def _found_item(state: State, known: Mapping[str, Any], text: str) -> int | None:
+    return state.of(Files).find_item(known["drive"], text)
+
+
 def _items(query: Query) -> Entities:
     return query.state.of(Files).items(_drive(query))
 
@@ -148,7 +156,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     TRACKED("/users/{user}/drive/root/delta", stream="drive_items", mutations=DriveItemMutations),
     TRACKED(
         "/drives/{drive}/root/delta", stream="site_drive_items", holds=lambda ids: ids["drive"][0] != "user",
-        mutations=LibraryItemMutations, granted="Sites.Read.All",
+        mutations=LibraryItemMutations, granted="Sites.Read.All", placeholder="item", find=_found_item,
+    ),
+    Collection(
+        "/drives/{drive}/items/{item}/permissions", FILES, permissions=FILES_READ, type="permission", units=5,
+        stream="drive_item_permissions", entities=_permissions, options="$select",
+        holds=lambda ids: has_facet(ids["item"], "shared"),
     ),
     *map(CHILDREN, ("/users/{user}/drive/root/children", "/drives/{drive}/root/children")),
     LISTED(
