@@ -58,7 +58,7 @@ class Reader:
             item
             for collection in catalogue.streams[name]
             for owners in catalogue.owners(collection, self._ids)
-            if collection.holds(self._numbers(collection, owners))
+            if collection.holds(self.tenant, self._numbers(collection, owners))
             for item in self._inside(collection, owners)
         ]
 

@@ -211,7 +211,7 @@ class Collection(Endpoint):
     filter: str = ""
     parameters: Callable[[State], Mapping[str, str]] = lambda state: {}
     inverse: str = ""
-    holds: Callable[[Mapping[str, Any]], bool] = lambda ids: True
+    holds: Callable[[State, Mapping[str, Any]], bool] = lambda state, ids: True
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""
     placeholder: str = ""

@@ -42,7 +42,11 @@ class Expected:
 
     def _owners(self, collection: Collection) -> Iterable[Owners[Named]]:
         found = self.catalogue.owners(collection, self._named)
-        found = [owners for owners in found if collection.holds({name: number for name, (number, _) in owners.items()})]
+        found = [
+            owners
+            for owners in found
+            if collection.holds(self.state, {name: number for name, (number, _) in owners.items()})
+        ]
         return sorted(found, key=lambda owners: [number for number, _ in owners.values()])
 
     def _named(self, parent: Collection, owners: Owners[Named]) -> Iterator[Named]:

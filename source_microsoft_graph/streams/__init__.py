@@ -25,7 +25,14 @@ from source_microsoft_graph.streams.files import (
     SiteDriveItems,
     Sites,
 )
-from source_microsoft_graph.streams.mailbox import CalendarEvents, CalendarView, Contacts, MailFolders, MailMessages
+from source_microsoft_graph.streams.mailbox import (
+    CalendarEvents,
+    CalendarView,
+    Contacts,
+    MailAttachments,
+    MailFolders,
+    MailMessages,
+)
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
     ChannelMessages,
@@ -73,4 +80,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ListItems,
     SiteDriveItems,
     DriveItemPermissions,
+    MailAttachments,
 )

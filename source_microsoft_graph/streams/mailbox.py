@@ -6,10 +6,10 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from source_microsoft_graph.graph.rate_limits import Service
-from source_microsoft_graph.streams.base import NOT_SELECTED
+from source_microsoft_graph.streams.base import NOT_SELECTED, GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
@@ -17,7 +17,7 @@ from source_microsoft_graph.streams.page_requests import quoted
 from source_microsoft_graph.streams.records import REMOVED, camel_case
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
-from source_microsoft_graph.sync.context import as_text
+from source_microsoft_graph.sync.context import Owner, as_text
 from source_microsoft_graph.sync.cursors import SliceProgress
 
 _BODY = {"body", "body_preview"}
@@ -26,7 +26,7 @@ _BODY = {"body", "body_preview"}
 class MailboxStream(ChildStream, ABC):
     """Every item of one kind in a mailbox: https://learn.microsoft.com/graph/outlook-mail-concept-overview"""
 
-    parent_class = Accounts
+    parent_class: ClassVar[type[GraphStream]] = Accounts
     service = Service.OUTLOOK
     cursor_field: str | list[str] = "last_modified_date_time"
     changed_since = {"$filter": "lastModifiedDateTime ge {since}"}
@@ -73,8 +73,8 @@ class MailMessages(StreamWithBodies):
 
     path_template = "users/{user_id}/messages"
     primary_key = ["id", "user_id"]
-    permissions = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
-    least_permission = "Mail.ReadBasic.All"
+    permissions: ClassVar[tuple[str, ...]] = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
+    least_permission: ClassVar[str | None] = "Mail.ReadBasic.All"
     # Graph takes pages of 1,000 and batches of 20, but messages come with their bodies: more of them at once would
     # time out, and a worker holds the whole response.
     page_size = 100
@@ -195,6 +195,39 @@ class Contacts(MailboxStream):
         path = f"{_folders_path(contacts)}/{quoted(folder['id'])}"
         yield self.listing(f"{path}/contacts", contacts.parents, since=contacts.since, move=contacts.move)
         yield self._folders(contacts, f"{path}/childFolders")
+
+
+class MessagesWithAttachments(MailMessages):
+    """Every message with attachments, as parents of these: https://learn.microsoft.com/graph/api/user-list-messages"""
+
+    query = {"$filter": "hasAttachments eq true"}
+    permissions = ("Mail.Read", "Mail.ReadWrite")
+    least_permission = None
+    page_size = 999
+
+    # Nothing else is needed of millions of messages.
+    def select_ladder(self) -> list[tuple[str, ...]]:
+        return [("id",)]
+
+    # Nobody else needs their ids, so they are not kept.
+    def object_keys(self) -> Iterable[Owner]:
+        return self._list_keys()
+
+
+class MailAttachments(MailboxStream):
+    """One row per mailbox, message and attachment, without its content: https://learn.microsoft.com/graph/api/message-list-attachments"""
+
+    parent_class = MessagesWithAttachments
+    path_template = "users/{user_id}/messages/{message_id}/attachments"
+    primary_key = ["id", "user_id", "message_id"]
+    permissions = MessagesWithAttachments.permissions
+    # Without it the bytes of every file would come.
+    query = {"$select": "id,name,contentType,size,isInline,lastModifiedDateTime"}
+    expensive = True
+    # An attachment never changes, and a message that got one is no news of the attachments.
+    cursor_field = []
+    changed_since = {}
+    takes_skip = False
 
 
 def _folders_path(contacts: Listing) -> str:

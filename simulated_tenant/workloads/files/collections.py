@@ -155,13 +155,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *map(DRIVE, ("/users/{user}/drive", "/groups/{group}/drive", "/drives/{drive}")),
     TRACKED("/users/{user}/drive/root/delta", stream="drive_items", mutations=DriveItemMutations),
     TRACKED(
-        "/drives/{drive}/root/delta", stream="site_drive_items", holds=lambda ids: ids["drive"][0] != "user",
+        "/drives/{drive}/root/delta", stream="site_drive_items", holds=lambda state, ids: ids["drive"][0] != "user",
         mutations=LibraryItemMutations, granted="Sites.Read.All", placeholder="item", find=_found_item,
     ),
     Collection(
         "/drives/{drive}/items/{item}/permissions", FILES, permissions=FILES_READ, type="permission", units=5,
         stream="drive_item_permissions", entities=_permissions, options="$select",
-        holds=lambda ids: has_facet(ids["item"], "shared"),
+        holds=lambda state, ids: has_facet(ids["item"], "shared"),
     ),
     *map(CHILDREN, ("/users/{user}/drive/root/children", "/drives/{drive}/root/children")),
     LISTED(

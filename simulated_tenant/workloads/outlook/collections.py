@@ -84,6 +84,19 @@ def _messages(query: Query) -> Entities:
     return query.state.of(Outlook).messages(query.ids["user"], query.immutable_ids, query.text_bodies, folder)
 
 
+ATTACHMENT = "id,name,contentType,size,isInline,lastModifiedDateTime"
+
+
+def _attachments(query: Query) -> Entities:
+    """With their bytes, unless $select leaves them out."""
+    outlook = query.state.of(Outlook)
+    return outlook.attachments(query.ids["user"], query.ids["message"], with_bytes=not query.selects("name"))
+
+
+def _found_message(state: State, known: Mapping[str, Any], text: str) -> int | None:
+    return state.of(Outlook).find_item("m", known["user"], text)
+
+
 def _mail_folders(query: Query) -> Entities:
     return query.state.of(Outlook).mail_folders(query.ids["user"], query.ids.get("mailFolder"))
 
@@ -156,6 +169,7 @@ MAIL_READ = words("Mail.Read Mail.ReadWrite")
 CALENDAR_READ = words("Calendars.ReadBasic Calendars.Read Calendars.ReadWrite")
 CONTACT_READ = words("Contacts.Read Contacts.ReadWrite")
 TIMES = dict.fromkeys(words("receivedDateTime lastModifiedDateTime createdDateTime"), "eq ge gt le lt")
+MESSAGE_FILTERS = {**TIMES, "hasAttachments": "eq"}
 SORTED = dict.fromkeys(TIMES, "asc desc")
 # https://learn.microsoft.com/graph/permissions-reference#mailreadbasicall
 BASIC_MESSAGE = words(
@@ -168,8 +182,9 @@ MAILBOX = partial(
 )  # fmt: skip
 MAIL = partial(MAILBOX, permissions=("Mail.ReadBasic.All", *MAIL_READ), granted="Mail.Read")
 MESSAGES = partial(
-    MAIL, type="message", entities=_messages, filters=TIMES, orders=SORTED, arrange=_sorted_by_what_is_filtered,
-    basic=(MAIL_READ, BASIC_MESSAGE), selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
+    MAIL, type="message", entities=_messages, filters=MESSAGE_FILTERS, orders=SORTED,
+    arrange=_sorted_by_what_is_filtered, basic=(MAIL_READ, BASIC_MESSAGE),
+    selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
 )  # fmt: skip
 MAIL_FOLDERS = partial(
     MAIL, type="mailFolder", stream="mail_folders", entities=_mail_folders, key=("user",), placeholder="mailFolder",
@@ -189,10 +204,15 @@ CONTACT_FOLDERS = partial(
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     MESSAGES(
-        "/users/{user}/messages", stream="mail_messages",
+        "/users/{user}/messages", stream="mail_messages", placeholder="message", find=_found_message,
         mutations=partial(FolderItemMutations, kind="m", name="subject"),
     ),
     MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages", tracking=_tracked("m", "$select $filter")),
+    MAILBOX(
+        "/users/{user}/messages/{message}/attachments", permissions=MAIL_READ, type="attachment",
+        entities=_attachments, stream="mail_attachments", parameters=lambda state: {"$select": ATTACHMENT},
+        holds=lambda state, ids: state.of(Outlook).has_attachments(ids["message"]),
+    ),
     MAIL_FOLDERS("/users/{user}/mailFolders"),
     MAIL_FOLDERS("/users/{user}/mailFolders/{mailFolder}/childFolders"),
     MAIL(

@@ -40,6 +40,7 @@ class Outlook:
         self.message_shape = Shape("message", state.seed, body)
         self.event_shape = Shape("event", state.seed, {"seriesMasterId": None, "originalStart": None}, adjust=_series)
         self.occurrence_shape = Shape("event", state.seed, body | {"recurrence": None})
+        self.attachment_shape = Shape("attachment", state.seed)
         self.contact_shape = Shape("contact", state.seed)
         self.folder_shape = Shape("contactFolder", state.seed)
         self.mail_folder_shape = Shape("mailFolder", state.seed)
@@ -142,6 +143,25 @@ class Outlook:
             }
 
         return self._items("m", user, own, self.message_shape, immutable, tuple(_mail_times(0)), folder)
+
+    def has_attachments(self, message: int) -> bool:
+        """Whether a message of any mailbox has some."""
+        return self.message_shape.entity(message, {})["hasAttachments"] is True
+
+    def attachments(self, user: int, message: int, with_bytes: bool) -> Entities:
+        """The attachments of a message: https://learn.microsoft.com/graph/api/message-list-attachments"""
+
+        def make(number: int) -> Entity:
+            own: Entity = {
+                "@odata.type": "#microsoft.graph.fileAttachment",
+                "id": self._id("a", user, message) + str(number),
+                "name": f"{number} {TEXTS[message % len(TEXTS)]}.pdf",
+            }
+            if with_bytes:
+                own["contentBytes"] = "JVBERi0xLjcK"
+            return self.attachment_shape.entity(number, own)
+
+        return Entities(range(1 + message % 2), make)
 
     def mail_folders(self, user: int, above: int | None = None) -> Entities:
         """The mail folders at the top of a mailbox, or in one of its folders.
