@@ -16,7 +16,7 @@ from tables.display import Display, misfit_lines
 from tables.queries import suggestions
 from tables.received import Received
 from tables.staging import Misfits
-from unit_tests.roll import every_stream
+from unit_tests.roll import expensive
 
 
 def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, incremental: bool, display: Display) -> int:
@@ -65,13 +65,9 @@ def _catalog(connector: Connector, wanted: Sequence[str], incremental: bool, dis
         sys.exit(f"No such stream: {', '.join(unknown)}. There are {', '.join(offered)}.")
     # Without --incremental every stream is read in full refresh, also one that could be read incrementally: a first
     # incremental read can take longer, such as that of an audit log, which is read day by day.
-    names = wanted or [name for name in offered if name not in _expensive()]
+    left_out = expensive()
+    names = wanted or [name for name in offered if name not in left_out]
     return select((offered[name] for name in names), None if incremental else "full_refresh")
-
-
-def _expensive() -> frozenset[str]:
-    """The streams that are read only if they are named."""
-    return frozenset(stream.name for stream in every_stream() if stream.expensive)
 
 
 def _modes(catalog: Message) -> Iterator[tuple[str, str]]:

@@ -75,6 +75,11 @@ def stream_named(name: str) -> GraphStream:
     return next(stream for stream in every_stream() if stream.name == name)
 
 
+def expensive() -> frozenset[str]:
+    """The streams that are read only where they are named."""
+    return frozenset(stream.name for stream in every_stream() if stream.expensive)
+
+
 def kinds_of_parents(stream: GraphStream) -> set[type]:
     """The classes of the streams whose keys this one needs, and those of which they list a part."""
     return {kind for parent in stream.parents() for kind in type(parent).__mro__}
