@@ -92,6 +92,7 @@ class SitesOfTeams(Sites):
 class Libraries(Drives):
     """Every library of a Microsoft 365 group or a site, as parents: https://learn.microsoft.com/graph/api/drive-list"""
 
+    name = "drives"
     more_permissions = {}
 
     # A group's library is its team site's as well.
@@ -159,6 +160,7 @@ class SiteDriveItems(DriveContents):
 class SharedItems(SiteDriveItems):
     """Every shared file and folder of every drive, as parents of permissions: https://learn.microsoft.com/graph/api/driveitem-delta"""
 
+    name = "site_drive_items"
     parent_class = Drives
 
     # An item that is shared has the facet of this name, and asking each of the others would find what it inherits.

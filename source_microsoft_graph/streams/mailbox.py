@@ -200,6 +200,7 @@ class Contacts(MailboxStream):
 class MessagesWithAttachments(MailMessages):
     """Every message with attachments, as parents of these: https://learn.microsoft.com/graph/api/user-list-messages"""
 
+    name = "mail_messages"
     query = {"$filter": "hasAttachments eq true"}
     permissions = ("Mail.Read", "Mail.ReadWrite")
     least_permission = None
