@@ -64,8 +64,19 @@ def references(streams: Collection[GraphStream]) -> Iterator[Reference]:
     names = {type(stream): stream.name for stream in streams}
     for stream in streams:
         targets = dict(zip(stream.placeholders, _ancestors(stream, names), strict=False))
-        yield from (Reference(stream.name, column, targets[column]) for column in stream.parent_columns)
+        for column in stream.parent_columns:
+            always = column != stream.placeholders[-1] or _is_part_of_a_stream(stream, names)
+            yield Reference(stream.name, column, targets[column], always=always)
     yield from _KNOWN
+
+
+def _is_part_of_a_stream(stream: GraphStream, names: Mapping[type, str]) -> bool:
+    """Whether all parents are rows of a stream. Shared items are those of every drive, and no stream has them all."""
+    if not isinstance(stream, ChildStream):
+        return True
+    (parent,) = stream.parents()
+    kind = next(kind for kind in type(parent).__mro__ if kind in names)
+    return getattr(parent, "parent_class", None) is getattr(kind, "parent_class", None)
 
 
 def _ancestors(stream: GraphStream, names: Mapping[type, str]) -> Iterator[str]:
