@@ -64,8 +64,8 @@ def type_of(stream: str) -> str | None:
 
 
 def parents_of(stream: str) -> tuple[str, ...] | None:
-    """The columns that hold the ids of a stream's parents; None for a stream that is not on the roll."""
-    return next((one.parent_columns for one in every_stream() if one.name == stream), None)
+    """The columns that hold the ids of what the objects belong to; None for a stream that is not on the roll."""
+    return next((one.key_columns for one in every_stream() if one.name == stream), None)
 
 
 def file_of(stream: str) -> Path:

@@ -61,11 +61,19 @@ class Reader:
             item
             for collection in catalogue.streams[name]
             for owners in catalogue.owners(collection, self._ids)
+            if collection.holds(self.tenant, self._numbers(collection, owners))
             for item in self._inside(collection, owners)
         ]
 
     def _ids(self, parent: Collection, owners: Mapping[str, str]) -> Iterable[str]:
         return {item["id"] for item in self.items(address(parent, owners))}
+
+    def _numbers(self, collection: Collection, owners: Mapping[str, str]) -> Mapping[str, Any]:
+        """The objects of these ids."""
+        found: dict[str, Any] = {}
+        for name in collection.placeholders:
+            found[name] = self.tenant.catalogue.finders[name](self.tenant, found, owners[name])
+        return found
 
     def _inside(self, collection: Collection, owners: Mapping[str, str]) -> Iterator[Entity]:
         if isinstance(collection, Report):
@@ -81,6 +89,7 @@ class Reader:
             options.append(f"$select={listable(collection.type)}")
         if collection.expand:
             options.append(f"$expand={quote(collection.expand)}")
+        options += [f"{name}={quote(value)}" for name, value in collection.parameters(self.tenant).items()]
         if collection.filter:
             options.append(f"$filter={quote(collection.filter)}")
         headers = {"ConsistencyLevel": "eventual"} if collection.whole else {}
@@ -92,7 +101,7 @@ class Reader:
                 if name in item:
                     yield {"id": item["id"], f"{name}Id": item[name]["id"], f"{name}Type": item[name]["@odata.type"]}
             elif not collection.inverse:
-                yield item | columns
+                yield item | columns | collection.within(item)
             elif item["@odata.type"] == f"#microsoft.graph.{collection.inverse}":
                 (member,) = collection.placeholders
                 key = {"id": owners[member], f"{collection.inverse}_id": item["id"]}

@@ -173,11 +173,12 @@ def change(tenant: Tenant, stream: Message, rows: Rows) -> None:
 
 
 def of_those_there(story: Story, stream: Message, rows: Rows) -> Rows:
-    """The rows of users who are there still: what the others had is out of reach, deletions included."""
-    if "user_id" not in key_of(stream):
-        return rows
-    users = {key["id"] for key, _ in story.tenant.expected("users")}
-    return {key: row for key, row in rows.items() if row["user_id"] in users}
+    """The rows of users and drives that are there still: what the others had is out of reach, deletions included."""
+    for column, owners in (("user_id", "users"), ("drive_id", "drives")):
+        if column in key_of(stream):
+            there = {key["id"] for key, _ in story.tenant.expected(owners)}
+            rows = {key: row for key, row in rows.items() if row[column] in there}
+    return rows
 
 
 @pytest.mark.parametrize("name", INCREMENTAL)

@@ -39,7 +39,8 @@ NAMES = [stream.name for stream in ALL]
 def needed(stream: GraphStream) -> set[str]:
     """The granted permissions without which the simulated tenant refuses the stream, or what it is below."""
     sufficient = set(GRANTS).intersection(simulated(stream).permissions)
-    return (sufficient if len(sufficient) == 1 else set()).union(*map(needed, stream.parents()))
+    own = sufficient if len(sufficient) == 1 else set()
+    return own.union(*map(needed, stream.parents())) - for_all_rows(stream)
 
 
 INSTEAD = {"DelegatedPermissionGrant.ReadWrite.All": "Directory.Read.All"}

@@ -61,12 +61,17 @@ NEVER = {
     "applications": "logo",
     "service_principals": "customSecurityAttributes",
     "chat_messages": "channelIdentity replyToId",
+    "channel_messages": "chatId",
     "calendar_events": "seriesMasterId originalStart",
+    "calendar_view": "recurrence cancelledOccurrences",
     "conditional_access_policies": "deletedDateTime",
     "named_locations": "deletedDateTime",
     "managed_devices": "ethernetMacAddress notes activationLockBypassCode deviceHealthAttestationState",
     "drives": "parentReference",
+    "sites": "error parentReference",
+    "list_items": "deleted name parentReference",
     "drive_items": "content deleted searchResult",
+    "site_drive_items": "content deleted searchResult",
 }
 
 

@@ -39,7 +39,8 @@ def file(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config, found = folder / "config.json", folder / "tenant.duckdb"
     config.write_text(json.dumps(server.config()))
     connector = Connector(config, {**os.environ, "REQUESTS_CA_BUNDLE": str(server.ca_bundle)})
-    assert replicate(connector, found, [], incremental=False, display=Display(Console(file=io.StringIO()))) == 0
+    names = [stream.name for stream in every_stream()]
+    assert replicate(connector, found, names, incremental=False, display=Display(Console(file=io.StringIO()))) == 0
     return found
 
 

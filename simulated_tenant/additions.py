@@ -104,14 +104,19 @@ ALSO_LISTED: Mapping[str, tuple[str, ...]] = {
         "skypeUserConversationMember",
     ),
     "application": ("agentIdentityBlueprint",),
+    "conversationMember": (
+        "aadUserConversationMember", "anonymousGuestConversationMember",
+        "azureCommunicationServicesUserConversationMember", "microsoftAccountUserConversationMember",
+        "phoneUserConversationMember", "skypeForBusinessUserConversationMember", "skypeUserConversationMember",
+    ),
     "directoryObject": ("user", "group", "device", "servicePrincipal", "orgContact", "agentIdentity"),
     "message": ("calendarSharingMessage", "eventMessageRequest", "eventMessageResponse"),
     "namedLocation": ("ipNamedLocation", "countryNamedLocation"),
     "servicePrincipal": ("agentIdentity", "agentIdentityBlueprintPrincipal"),
     "user": ("agentUser",),
 }  # fmt: skip
-"""The further types of the objects in a list: every message type in a mailbox, every kind of member in a group, role or
-team, and the agents among users and applications."""
+"""The further types of the objects in a list: every message type in a mailbox, every kind of member in a group, role,
+team, channel or chat, and the agents among users and applications."""
 
 MEMBER_USER = frozenset({
     "id", "deletedDateTime", "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone",
@@ -165,6 +170,8 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "source": OBJECT,
         "viewpoint": OBJECT,
     },
+    # A navigation property that the connector asks for.
+    "listItem": {"fields": "fieldValueSet"},
     "file": {"irmEffectivelyEnabled": "Boolean", "irmEnabled": "Boolean"},
     "photo": {"alternateTakenDateTime": "DateTimeOffset"},
     "shared": {"effectiveRoles": ["String"]},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+CHINA = "microsoftgraph.chinacloudapi.cn"
 BLEU, DELOS, GOVSG = "graph.svc.sovcloud.fr", "graph.svc.sovcloud.de", "graph.svc.sovcloud.sg"
 L4, L5, CHINA = "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"
 GRAPHS: Mapping[str, tuple[str, ...]] = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from collections.abc import Collection as Container
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import getitem
 from typing import Any
 
 from . import graph_types
@@ -175,7 +176,8 @@ Finder = Callable[[State, Mapping[str, Any], str], Any]
 class Collection(Endpoint):
     """A path that answers with a collection.
 
-    What it holds: `entities`. `options`, `filters` and `orders` hold what Graph takes, as words. `selection` is what a
+    What it holds: `entities`. `options`, `filters` and `orders` hold what Graph takes, as words,
+    and `expandable` the navigation properties that entities have under $expand. `selection` is what a
     list shows of the type, `basic` what it shows without the first permissions, and `tracking` how it reports
     changes.
 
@@ -184,11 +186,13 @@ class Collection(Endpoint):
     `whole` is the query without which, and without advanced queries, Graph leaves some of the entities out.
 
     What a reader finds here: `stream` names the stream whose entities these are, and `key` the placeholders that are in
-    its primary key (all of the path's, if it is None). A stream of several collections holds each object once. Of a
-    stream with a `filter` a reader asks the path with that $filter, of one with an `expand` with that $expand. In an
-    `inverse` collection the entities are the owners, of that type, and the path names the member. `columns` says what a
-    complete read finds of an entity, if not all of it, or None for nothing. `granted` is the permission that a tenant
-    grants, if it is not the first.
+    its primary key (all of the path's, if it is None). `holds` says of the objects in the path whether the stream has
+    what is below them. `key_within` has the columns of the key that an entity gives itself, each with the properties
+    that lead to the value. A stream of several collections holds each object once. Of a stream with a `filter` a reader
+    asks the path with that $filter, of one with an `expand` with that $expand. `parameters` are those with which a
+    reader asks always. In an `inverse` collection the entities are the owners, of that type, and the path names the
+    member. `columns` says what a complete read finds of an entity, if not all of it, or None for nothing. `granted` is
+    the permission that a tenant grants, if it is not the first.
 
     `placeholder` names the placeholder that takes the ids of these entities in other paths, and `find` gets the number
     behind an id; without it the entities are searched. `mutations` says how they change.
@@ -200,6 +204,7 @@ class Collection(Endpoint):
     options: str = "$select"
     filters: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, str] = field(default_factory=dict)
+    expandable: tuple[str, ...] = ()
     arrange: Callable[[Call, Collection, Entities], Entities] | None = None
     selection: Selection | None = None
     basic: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -209,14 +214,21 @@ class Collection(Endpoint):
     tracking: Tracking | None = None
     stream: str = ""
     key: tuple[str, ...] | None = None
+    key_within: Mapping[str, str] = field(default_factory=dict)
     filter: str = ""
     expand: str = ""
+    parameters: Callable[[State], Mapping[str, str]] = lambda state: {}
     inverse: str = ""
+    holds: Callable[[State, Mapping[str, Any]], bool] = lambda state, ids: True
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""
     placeholder: str = ""
     find: Finder | None = None
     mutations: Callable[[State, str], Mutations] = Mutations
+
+    def within(self, entity: Entity) -> dict[str, str]:
+        """The columns of the key that an entity in plain values gives itself."""
+        return {column: str(reduce(getitem, path.split("/"), entity)) for column, path in self.key_within.items()}
 
     @property
     def page_token(self) -> str:
@@ -267,6 +279,10 @@ class Query:
 
     def selects(self, name: str) -> bool:
         """Whether the property was named in $select."""
+        raise NotImplementedError
+
+    def expands(self, name: str) -> bool:
+        """Whether $expand asks for the objects of this navigation property."""
         raise NotImplementedError
 
     def may(self, permissions: Container[str]) -> bool:
@@ -343,11 +359,16 @@ class Call(Query):
         eventual = self.request.headers.get("consistencylevel", "").lower() == "eventual"
         return eventual and self.options.get("$count") == "true"
 
-    def check_options(self, allowed: Container[str]) -> None:
+    def expands(self, name: str) -> bool:
+        return name in self.options.get("$expand", "").split(",")
+
+    def check_options(self, allowed: Container[str], expandable: Container[str] = ()) -> None:
         """A query option the endpoint lacks is refused; a parameter without a dollar sign means nothing to Graph."""
         for name in self.options:
             if name.startswith("$") and name not in allowed:
                 raise self.endpoint.workload.unsupported(name)
+            if name == "$expand" and all(each in expandable for each in self.options[name].split(",")):
+                continue
             expands = self.endpoint.expands if isinstance(self.endpoint, Collection) else {}
             if name == "$search" or (name == "$expand" and self.options[name] not in expands):
                 raise problem("not_simulated", name)
@@ -397,4 +418,7 @@ class CompleteRead(Query):
         return self._text
 
     def selects(self, name: str) -> bool:
+        return True
+
+    def expands(self, name: str) -> bool:
         return True

@@ -42,6 +42,11 @@ class Expected:
 
     def _owners(self, collection: Collection) -> Iterable[Owners[Named]]:
         found = self.catalogue.owners(collection, self._named)
+        found = [
+            owners
+            for owners in found
+            if collection.holds(self.state, {name: number for name, (number, _) in owners.items()})
+        ]
         return sorted(found, key=lambda owners: [number for number, _ in owners.values()])
 
     def _named(self, parent: Collection, owners: Owners[Named]) -> Iterator[Named]:
@@ -66,7 +71,8 @@ class Expected:
             if collection.inverse:
                 yield self._inverted(collection, owners, shown)
             else:
-                yield {"id": shown["id"], **columns}, thawed(shown)
+                plain = thawed(shown)
+                yield {"id": shown["id"], **columns, **collection.within(plain)}, plain
 
     def _inverted(self, collection: Collection, owners: Owners[Named], owner: Entity) -> tuple[Key, Entity]:
         """The member that the path names, below the owner that the collection holds."""

@@ -89,8 +89,8 @@ def directory_headers(used: UnitsUsed) -> Mapping[str, str]:
 
 
 def sharepoint_cost(request: Request, units: int) -> int:
-    """A single entity and a delta query with a token cost one unit, any other list two."""
-    return 1 if dict(request.parameters()).get("token") or not units else 2
+    """A single entity and a delta query with a token cost one unit, any other list two, or more if it says so."""
+    return 1 if dict(request.parameters()).get("token") or not units else max(2, units)
 
 
 def sharepoint_headers(used: UnitsUsed) -> Mapping[str, str]:

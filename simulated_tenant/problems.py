@@ -74,6 +74,8 @@ page_token_expired      400 Directory_ExpiredPageToken The specified page token 
 page_token_not_found    400 DirectoryPageTokenNotFoundException The specified page token was not found.
 sync_state_not_found    410 syncStateNotFound The sync state generation is not found; the continuation token is no longer valid.
 timestamp_token_refused 400 invalidRequest The provided token is not valid: a timestamp is not supported here.
+window_missing          400 ErrorInvalidParameter This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.
+window_too_long         400 ErrorInvalidRequest Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825
 contact_filter_refused  400 ErrorInvalidUrlQueryFilter The query filter contains one or more invalid nodes.
 not_in_a_delta          400 BadRequest Invalid request for delta query: for this entity set, $expand/$select is not supported for the following properties: {id}
 too_many_ids            400 Request_UnsupportedQuery Too many ids: a delta query can be about {id} objects at most.

@@ -54,7 +54,7 @@ def _single(call: Call, catalogue: Catalogue) -> Entity:
 
 
 def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dict[str, Any]:
-    call.check_options((*collection.options.split(), *collection.tokens))
+    call.check_options((*collection.options.split(), *collection.tokens), collection.expandable)
     here = position_of(call, collection)
     size = page_size(call, collection)
     if collection.tracking:
@@ -77,7 +77,7 @@ def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dic
 
 def _expanded(call: Call, collection: Collection, show: Callable[[Entity], Entity]) -> Callable[[Entity], Entity]:
     """What comes with an entity is not left out by $select."""
-    if "$expand" not in call.options:
+    if call.options.get("$expand") not in collection.expands:
         return show
     expand = collection.expands[call.options["$expand"]]
     return lambda entity: show(dict(entity)) | expand(call, entity)

@@ -27,6 +27,7 @@ class Size:
     members_per_group: int = 8
     channels_per_team: int = 4
     administrative_units: int = 5
+    messages_per_channel: int = 18
     applications: int = 8
     service_principals: int = 9
     devices: int = 5
@@ -42,6 +43,7 @@ class Size:
     contacts_per_folder: int = 3
     items_per_drive: int = 42
     other_sites: int = 2
+    items_per_list: int = 9
     sign_ins: int = 60
     directory_audits: int = 70
     policies: int = 4

@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
         "--streams",
         type=lambda text: text.split(","),
         default=[],
-        help="names with commas between them (default: all)",
+        help="names with commas between them (default: all but those that cost many requests)",
     )
     parser.add_argument(
         "--incremental", action="store_true", help="read only what changed since the last run with this option"

@@ -16,10 +16,11 @@ from tables.display import Display, misfit_lines
 from tables.queries import suggestions
 from tables.received import Received
 from tables.staging import Misfits
+from unit_tests.roll import expensive
 
 
 def replicate(connector: Connector, file: Path, wanted: Sequence[str], *, incremental: bool, display: Display) -> int:
-    """Read the wanted streams, or all if none is named, into the DuckDB file.
+    """Read the wanted streams into the DuckDB file, or if none is named all but the expensive ones.
 
     Returns the connector's exit code, or 1 if that is 0 and a table could not be loaded. Exits if a wanted stream does
     not exist, or if the file cannot be opened.
@@ -64,7 +65,9 @@ def _catalog(connector: Connector, wanted: Sequence[str], incremental: bool, dis
         sys.exit(f"No such stream: {', '.join(unknown)}. There are {', '.join(offered)}.")
     # Without --incremental every stream is read in full refresh, also one that could be read incrementally: a first
     # incremental read can take longer, such as that of an audit log, which is read day by day.
-    return select((offered[name] for name in wanted or offered), None if incremental else "full_refresh")
+    left_out = expensive()
+    names = wanted or [name for name in offered if name not in left_out]
+    return select((offered[name] for name in names), None if incremental else "full_refresh")
 
 
 def _modes(catalog: Message) -> Iterator[tuple[str, str]]:

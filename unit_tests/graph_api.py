@@ -118,6 +118,10 @@ class FakeGraph:
         letter of its path."""
         for path in one_of_each():
             self.lists(path, [{"id": path[0]}])
+        # A check asks for the drives of the root site, and a read below drives for everybody's.
+        for owner in ("users/u", "groups/g", "sites/s"):
+            self.lists(f"{owner}/drives", [{"id": "d"}])
+        self.lists("drives/d/root/delta", [{"id": "d", "shared": {}}])
 
     def holds_owners_of(self, stream: GraphStream) -> list[str]:
         """Two objects in every listing above a stream. Returns the paths of the stream's own listings."""
@@ -126,7 +130,7 @@ class FakeGraph:
     def _listings_of(self, stream: GraphStream) -> list[str]:
         for parent in stream.parents():
             for number, path in enumerate(self._listings_of(parent)):
-                self.lists(path, [{"id": f"{path[0]}-{number}-{each}"} for each in "ab"])
+                self.lists(path, [{"id": f"{path[0]}-{number}-{each}", "shared": {}} for each in "ab"])
         owners = (dict(zip(stream.placeholders, owner, strict=True)) for owner in stream.owners())
         return [stream.path_template.format_map(owner) for owner in owners] if stream.is_child else [stream.path()]
 

@@ -72,11 +72,17 @@ _KNOWN = (
     Reference("teams", "id", "groups"),
     # Members may be of other tenants: https://learn.microsoft.com/graph/api/resources/aaduserconversationmember
     Reference("team_member", "user_id", "users", always=False),
+    Reference("channel_member", "user_id", "users", always=False),
+    Reference("chat_member", "user_id", "users", always=False),
+    # Channels are removed, and messages are kept: https://learn.microsoft.com/microsoftteams/teams-channels-overview
+    Reference("channel_messages", "channel_id", "channels", always=False),
     # Most enterprise applications are registered elsewhere: https://learn.microsoft.com/graph/api/resources/serviceprincipal
     Reference("service_principals", "app_id", "applications", "app_id", always=False),
     # https://learn.microsoft.com/graph/api/user-list-manager
     Reference("user_manager", "user_id", "users"),
     Reference("user_manager", "manager_id", "users", always=False),
+    # https://learn.microsoft.com/graph/api/resources/message
+    Reference("mail_messages", "parent_folder_id", "mail_folders", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
     # The rows of both bear the user's id, and a risk outlives the user:
@@ -108,8 +114,19 @@ def references(streams: Collection[GraphStream]) -> Iterator[Reference]:
     names = {type(stream): stream.name for stream in streams}
     for stream in streams:
         targets = dict(zip(stream.placeholders, _ancestors(stream, names), strict=False))
-        yield from (Reference(stream.name, column, targets[column]) for column in stream.parent_columns)
+        for column in stream.parent_columns:
+            always = column != stream.placeholders[-1] or _is_part_of_a_stream(stream, names)
+            yield Reference(stream.name, column, targets[column], always=always)
     yield from _KNOWN
+
+
+def _is_part_of_a_stream(stream: GraphStream, names: Mapping[type, str]) -> bool:
+    """Whether all parents are rows of a stream. Shared items are those of every drive, and no stream has them all."""
+    if not isinstance(stream, ChildStream):
+        return True
+    (parent,) = stream.parents()
+    kind = next(kind for kind in type(parent).__mro__ if kind in names)
+    return getattr(parent, "parent_class", None) is getattr(kind, "parent_class", None)
 
 
 def _ancestors(stream: GraphStream, names: Mapping[type, str]) -> Iterator[str]:
@@ -117,7 +134,8 @@ def _ancestors(stream: GraphStream, names: Mapping[type, str]) -> Iterator[str]:
     the parent."""
     if isinstance(stream, ChildStream):
         (parent,) = stream.parents()
-        above = dict(zip(parent.placeholders, _ancestors(parent, names), strict=True))
+        # Drives are found at paths of several kinds.
+        above = dict(zip(parent.placeholders, _ancestors(parent, names), strict=isinstance(parent, ChildStream)))
         yield from (above[column] for column in parent.parent_columns)
         # Parents may be listed in part, by a class of their own below the stream's.
         yield next(names[kind] for kind in type(parent).__mro__ if kind in names)

@@ -38,6 +38,8 @@ PARSED = Config(
     immutable_ids=True,
     start_date=None,
     lookback_window=timedelta(hours=1),
+    calendar_days_back=30,
+    calendar_days_ahead=180,
     page_size=999,
     num_workers=10,
 )
@@ -80,6 +82,8 @@ def test_defaults_come_from_the_spec() -> None:
 
     assert Config.parse({**FLAT, **shown}) == Config.parse(FLAT) == PARSED
     assert set(shown) == {
+        "calendar_days_ahead",
+        "calendar_days_back",
         "extra_user_properties",
         "immutable_ids",
         "include_disabled_accounts",
@@ -93,17 +97,27 @@ def test_defaults_come_from_the_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("page_size", 100), ("page_size", 999), ("num_workers", 2), ("num_workers", 40)]
+    ("name", "value"),
+    [
+        ("page_size", 100),
+        ("page_size", 999),
+        ("num_workers", 2),
+        ("num_workers", 40),
+        ("calendar_days_back", 0),
+        ("calendar_days_back", 1644),
+        ("calendar_days_ahead", 0),
+        ("calendar_days_ahead", 1794),
+    ],
 )
 def test_bounds_are_inclusive(name: str, value: Any) -> None:
     """The least and the greatest value the spec names are both accepted."""
     assert Config.parse({**FLAT, name: value}) == replace(PARSED, **{name: value})
 
 
-@pytest.mark.parametrize("name", ["page_size", "num_workers"])
+@pytest.mark.parametrize("name", ["page_size", "num_workers", "calendar_days_back"])
 def test_whole_numbers_stay_whole(name: str) -> None:
     """JSON Schema takes 100.0 and 20.0 for integers; written into a URL they must not become fractions."""
-    value = {"page_size": 100.0, "num_workers": 20.0}[name]
+    value = {"page_size": 100.0, "num_workers": 20.0, "calendar_days_back": 7.0}[name]
 
     assert str(getattr(Config.parse({**FLAT, name: value}), name)) == str(int(value))
 
@@ -234,6 +248,12 @@ def test_the_configuration_is_left_as_it_was() -> None:
         pytest.param({**FLAT, "lookback_window": "1 hour"}, "lookback_window", id="a phrase for a duration"),
         pytest.param({**FLAT, "lookback_window": "P1M"}, "lookback_window", id="a month, which has no length"),
         pytest.param({**FLAT, "lookback_window": "PT"}, "lookback_window", id="no duration"),
+        pytest.param({**FLAT, "calendar_days_back": -1}, "calendar_days_back", id="days from the future"),
+        pytest.param({**FLAT, "calendar_days_back": 1825}, "calendar_days_back", id="more days than Graph takes"),
+        pytest.param(
+            {**FLAT, "calendar_days_ahead": 1825}, "calendar_days_ahead", id="more days ahead than Graph takes"
+        ),
+        pytest.param({**FLAT, "calendar_days_ahead": 1795}, "calendar_days_ahead", id="more days in all"),
         pytest.param(nested(auth_type="certificate"), "credentials.certificate", id="no certificate"),
         pytest.param(nested(auth_type="certificate_pfx"), "credentials.pfx", id="no PFX file"),
         pytest.param(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from unit_tests.documents import DIAGRAMS, DOCUMENTS, DRAWN, OVERVIEWS, ROOT
+from unit_tests.roll import expensive
 
 
 def test_every_generated_part_is_shown() -> None:
@@ -40,3 +42,17 @@ def test_the_helm_values_are_those_of_the_documentation() -> None:
     (fragment,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "outgrowing.md").read_text(), re.DOTALL)
     resources = yaml.safe_load(fragment)["global"]["workloads"]["resources"]
     assert resources == values["global"]["workloads"]["resources"]
+
+
+def test_the_expensive_streams_are_selected_by_nobody() -> None:
+    """Neither the metadata nor the configured catalog selects them, and the documents say what each costs."""
+    metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text())
+    catalog = json.loads((ROOT / "integration_tests" / "configured_catalog.json").read_text())
+    selected = {stream["stream"]["name"] for stream in catalog["streams"]}
+
+    assert len(expensive()) == 4
+    assert selected.isdisjoint(expensive())
+    assert expensive().isdisjoint(metadata["data"]["suggestedStreams"]["streams"])
+    text = (ROOT / "docs" / "microsoft-graph.md").read_text()
+    costs = text.partition("### Performance")[2].partition("### Completeness")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", costs, re.MULTILINE)) == expensive()

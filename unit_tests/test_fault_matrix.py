@@ -319,7 +319,7 @@ def test_a_fault_of_all_owners_is_no_whole_stream(graph: FakeGraph, stream: type
     """Only where nothing is there, nothing is missing."""
     paths = paths_of(stream)
     fate = kind.fate(lasts=True, later=False)
-    is_refused = fate is SKIPPED and kind.refuses
+    is_refused = fate is SKIPPED and (kind.refuses or stream.each_owner_has_it)
 
     words = read_with(
         graph,

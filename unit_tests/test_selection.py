@@ -52,6 +52,7 @@ def people(graph: FakeGraph) -> FakeGraph:
         graph.lists(f"users/{person['id']}/contactFolders", [])
     graph.lists("groups", [])
     graph.lists("drives", [])
+    graph.lists("sites/getAllSites", [])
     return graph
 
 

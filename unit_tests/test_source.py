@@ -356,9 +356,7 @@ def test_discover_needs_no_network(graph: FakeGraph) -> None:
     }
     keys = {stream.name: stream.source_defined_primary_key for stream in catalog.streams}
     assert cursors == {stream.name: [stream.cursor_field] for stream in EVERY_STREAM if stream.cursor_field}
-    assert keys == {
-        stream.name: [[stream.own_id], *([name] for name in stream.parent_columns)] for stream in EVERY_STREAM
-    }
+    assert keys == {stream.name: [[stream.own_id], *([name] for name in stream.key_columns)] for stream in EVERY_STREAM}
     samples = {
         "users": ([["id"]], ["_ab_cdc_updated_at"]),
         "mail_messages": ([["id"], ["user_id"]], ["last_modified_date_time"]),

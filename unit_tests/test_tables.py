@@ -683,3 +683,10 @@ def test_progress_shows_a_wait_for_a_limit(tmp_path: Path) -> None:
     assert "waiting for a limit, 60 s" in text or "waiting for a limit, 59 s" in text
     assert text.count("waiting for a limit") == 2
     assert drawn(what_was_received(tmp_path, *waits, a_record("users", id="1"))).count("waiting for a limit") == 1
+
+
+def test_what_costs_many_requests_is_read_only_if_it_is_named(run: Run) -> None:
+    """A run without names leaves the expensive streams out."""
+    assert run([a_stream("users"), a_stream("list_items")], a_status("users", "COMPLETE")) == 0
+
+    assert [each["stream"]["name"] for each in run.given["--catalog"]["streams"]] == ["users"]

@@ -7,7 +7,7 @@ one row of each stream, of the first object where a row belongs to one, many str
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from source_microsoft_graph.errors import Help, Lack, SignInRefused, StreamRefused
@@ -82,9 +82,17 @@ class Preflight:
         if self.roles and (missing := lacking(stream, self.roles)):
             detail = ", ".join(either(permission, least) for permission, least in missing.items())
             return Verdict(stream.name, Lack.PERMISSION, detail, permissions=tuple(missing))
-        of_parents = (self._verdicts[parent] for parent in _parents(stream) if parent in self._verdicts)
-        without = next((verdict for verdict in of_parents if verdict.lack), None)
+        of_parents = (self._verdicts[parent] for parent in self._ancestors(stream) if parent in self._verdicts)
+        without = next((verdict for verdict in of_parents if _concerns(verdict, stream)), None)
         return replace(without, stream=stream.name) if without else None
+
+    def _ancestors(self, stream: GraphStream) -> Iterator[type]:
+        """The kinds of its parents, and of the parents of those that are no streams of their own."""
+        own = {type(each) for each in self._streams}
+        yield from _parents(stream)
+        for parent in stream.parents():
+            if type(parent) not in own:
+                yield from self._ancestors(parent)
 
     def _probe(self, probes: list[tuple[GraphStream, PageRequest]]) -> None:
         requests = deque(request for _, request in probes)
@@ -107,7 +115,7 @@ class Preflight:
         of_one_owner = bool(page_response.request.listing.parents)
         if page_response.lasting:
             return Verdict(stream.name, Lack.ANSWER, str(response), "Try again later.")
-        if response.status_code == 400 and page_response.request.listing.query != stream.query:
+        if response.status_code == 400 and not of_one_owner and page_response.request.listing.query != stream.query:
             raise StreamRefused(f"user_filter, include_users: {rule.help} {response}")
         # The owner of an object's rows was listed with the same token.
         if action is Action.RENEW and not of_one_owner:
@@ -133,6 +141,13 @@ class Preflight:
         by = next((permission for permission in stream.permissions if permission in self.roles), "")
         missing = left_out(stream, self.roles) if by else {}
         return Verdict(stream.name, None, "; ".join([by, *(f"{what} take {it}" for what, it in missing.items())]))
+
+
+def _concerns(verdict: Verdict, stream: GraphStream) -> bool:
+    """Whether what a parent lacks is lacking for this stream too: a subset of the parent may take fewer permissions."""
+    if verdict.lack is Lack.PERMISSION:
+        return not lacking(stream, frozenset()).keys().isdisjoint(verdict.permissions)
+    return verdict.lack is not None
 
 
 def _parents(stream: GraphStream) -> list[type]:

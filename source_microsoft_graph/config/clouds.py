@@ -38,7 +38,7 @@ CLOUDS: Mapping[str, Cloud] = {
     "china": Cloud(
         "login.chinacloudapi.cn",
         "microsoftgraph.chinacloudapi.cn",
-        _REPORTS | {"identityProtection", "security", "administrativeUnits/delta"},
+        _REPORTS | {"identityProtection", "security", "administrativeUnits/delta", "mailFolders/delta"},
     ),
 }
 """The clouds by the names of the form."""
@@ -55,8 +55,8 @@ SOVEREIGN: Mapping[str, Cloud] = {
         "graph.svc.sovcloud.sg",
         _REPORTS
         | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
-        | {"teams", "chats", "messages", "events", "contacts", "drive", "drives"}
-        | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
+        | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", "contacts"}
+        | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -26,6 +26,9 @@ from source_microsoft_graph.redaction import remember, told
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parents[1] / "spec.json").read_text())["connectionSpecification"]
 
+_LONGEST_CALENDAR = 1_825
+"""Days that Graph takes in one view of a calendar: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+
 _LONGEST_LOOKBACK = timedelta(days=366)
 """Entra keeps no log for longer than 30 days: https://learn.microsoft.com/entra/identity/monitoring-health/reference-reports-data-retention"""
 
@@ -36,7 +39,7 @@ class Config:
 
     `page_size` counts objects, `num_workers` requests under way at once. `start_date` bounds incremental reads only: a
     full refresh reads everything Graph keeps. `lookback_window` is how far before the end of the last read an
-    incremental read of a log begins.
+    incremental read of a log begins. A view of a calendar has so many days before today and after it.
     """
 
     tenant_id: str = field(repr=False)
@@ -53,6 +56,8 @@ class Config:
     immutable_ids: bool
     start_date: pendulum.DateTime | None
     lookback_window: timedelta
+    calendar_days_back: int
+    calendar_days_ahead: int
     page_size: int
     num_workers: int
 
@@ -89,6 +94,9 @@ class Config:
         if include & exclude:
             number = next(number for number, name in enumerate(given["exclude_users"], 1) if name.lower() in include)
             raise _refusal("exclude_users", f"its entry {number} stands in include_users too")
+        # Today is a day of the view as well.
+        if given["calendar_days_back"] + given["calendar_days_ahead"] >= _LONGEST_CALENDAR:
+            raise _refusal("calendar_days_ahead", f"makes more than {_LONGEST_CALENDAR:,} days with calendar_days_back")
         return cls(
             tenant_id=given["tenant_id"],
             credentials=credentials,
@@ -105,6 +113,8 @@ class Config:
             start_date=_date_time("start_date", given["start_date"]),
             lookback_window=_duration(given["lookback_window"]),
             # JSON Schema takes 100.0 for an integer.
+            calendar_days_back=int(given["calendar_days_back"]),
+            calendar_days_ahead=int(given["calendar_days_ahead"]),
             page_size=int(given["page_size"]),
             num_workers=int(given["num_workers"]),
         )

@@ -62,8 +62,12 @@ class Service(Enum):
     # What is published, 60 or 20 a second, four for a team and one for a chat or user, holds for a second; five sixths
     # of it hold for good.
     TEAMS = Limit("teams", 60, 1.2, min_interval=0.3)
+    # One a second for a channel.
+    CHANNEL_MEMBERS = Limit("channel members", 60, 1.2, min_interval=1.2)
     CHATS = Limit("chats", 20, 1.2, min_interval=1.2)
+    CHAT_MEMBERS = Limit("chat members", 30, 1.2, min_interval=1.2)
     CHAT_MESSAGES = Limit("chat messages", 20, 1.2, min_interval=1.2)
+    TEAMS_EXPORT = Limit("Teams export", 200, 1.2)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)

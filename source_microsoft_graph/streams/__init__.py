@@ -33,9 +33,24 @@ from source_microsoft_graph.streams.directory import (
     Groups,
     ServicePrincipals,
 )
-from source_microsoft_graph.streams.files import DriveItems, Drives
+from source_microsoft_graph.streams.files import (
+    DriveItemPermissions,
+    DriveItems,
+    Drives,
+    ListItems,
+    Lists,
+    SiteDriveItems,
+    Sites,
+)
 from source_microsoft_graph.streams.intune import ManagedDevices
-from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
+from source_microsoft_graph.streams.mailbox import (
+    CalendarEvents,
+    CalendarView,
+    Contacts,
+    MailAttachments,
+    MailFolders,
+    MailMessages,
+)
 from source_microsoft_graph.streams.reports import (
     ReportCopilotUsage,
     ReportEmailActivity,
@@ -48,7 +63,16 @@ from source_microsoft_graph.streams.reports import (
     ReportTeamsUserActivity,
 )
 from source_microsoft_graph.streams.security import SecurityAlerts, SecurityIncidents
-from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
+from source_microsoft_graph.streams.teams import (
+    ChannelMember,
+    ChannelMessages,
+    Channels,
+    ChatMember,
+    ChatMessages,
+    Chats,
+    TeamMember,
+    Teams,
+)
 from source_microsoft_graph.streams.tenant import (
     AdministrativeUnitMember,
     AdministrativeUnits,
@@ -112,4 +136,15 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ReportSharepointSiteUsage,
     ReportOffice365GroupsActivity,
     ReportCopilotUsage,
+    ChannelMember,
+    ChatMember,
+    ChannelMessages,
+    MailFolders,
+    CalendarView,
+    Sites,
+    Lists,
+    ListItems,
+    SiteDriveItems,
+    DriveItemPermissions,
+    MailAttachments,
 )

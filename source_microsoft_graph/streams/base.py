@@ -77,6 +77,8 @@ class GraphStream(HttpStream, ABC):
     own_id: ClassVar[str] = "id"
     """The column that holds the object's own id."""
 
+    key_within: ClassVar[tuple[str, ...]] = ()
+    """Further columns of the primary key, which the stream itself gives each record: an id is unique only with them."""
     page_size: int | None = 999
     """The most objects Graph serves in a page; None where it refuses `$top`."""
 
@@ -101,9 +103,13 @@ class GraphStream(HttpStream, ABC):
     never_empty: ClassVar[bool] = False
     """Whether every tenant has some of these objects, so that an empty list is a fault of Graph's."""
 
+    each_owner_has_it: ClassVar[bool] = False
+    """Whether every owner has such a collection, so that a 404 for all of them is a refusal of Graph's."""
     last_version_counts: ClassVar[bool] = False
     """Whether a listing names an object several times, and the stream emits the last version of each."""
 
+    expensive: ClassVar[bool] = False
+    """Whether it takes so many requests that it is read only where it is named."""
     cursor_field: str | list[str] = []
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
 
@@ -146,6 +152,11 @@ class GraphStream(HttpStream, ABC):
         """The owner's ids that each record carries: those that are part of the primary key."""
         key = [self.primary_key] if isinstance(self.primary_key, str) else self.primary_key
         return tuple(name for name in self.placeholders if name in key)
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the primary key beside the object's own id."""
+        return (*self.parent_columns, *self.key_within)
 
     def parents(self) -> Iterable[GraphStream]:
         """The streams whose keys this one needs before it can request anything."""
@@ -248,7 +259,8 @@ class GraphStream(HttpStream, ABC):
             yield self.listing(self.path(stream_slice=parents), parents, since=since, move=move)
 
     def queries(self) -> Iterable[Mapping[str, str]]:
-        """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many."""
+        """The OData options of each listing of the tenant's own collection: one listing, unless it has to be many.
+        Below an owner they are the first ones."""
         return (self.query,)
 
     def listing(
@@ -260,7 +272,7 @@ class GraphStream(HttpStream, ABC):
         since: str | None = None,
         move: CursorMove | None = None,
     ) -> Listing:
-        query = self.query if query is None else query
+        query = next(iter(self.queries())) if query is None else query
         return Listing(
             path,
             parents,
@@ -271,6 +283,7 @@ class GraphStream(HttpStream, ABC):
             move=move,
             last_version_counts=self.last_version_counts,
             takes_skip=self.takes_skip,
+            key_within=self.key_within,
         )
 
     def path(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.graph.rate_limits import Service
@@ -20,15 +21,39 @@ from source_microsoft_graph.streams.users import Accounts
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import UPDATED_AT, SliceProgress
 
-_KEY = ["id", "user_id"]
-
 
 class Sites(GraphStream):
-    """Every site, as parents of drives: https://learn.microsoft.com/graph/api/site-getallsites"""
+    """One row per site collection, OneDrives included: https://learn.microsoft.com/graph/api/site-getallsites"""
 
     path_template = "sites/getAllSites"
     service = Service.FILES
     permissions = ("Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All")
+
+
+class Lists(ChildStream):
+    """One row per site and list, libraries included: https://learn.microsoft.com/graph/api/list-list"""
+
+    parent_class = Sites
+    path_template = "sites/{site_id}/lists"
+    primary_key = ["id", "site_id"]
+    service = Service.FILES
+    permissions = ("Sites.Read.All", "Sites.ReadWrite.All")
+
+
+class ListItems(ChildStream):
+    """One row per site, list and item, its columns in `fields`: https://learn.microsoft.com/graph/api/listitem-list"""
+
+    parent_class = Lists
+    path_template = "sites/{site_id}/lists/{list_id}/items"
+    primary_key = ["id", "site_id", "list_id"]
+    service = Service.FILES
+    permissions = Lists.permissions
+    expensive = True
+    # Without it an item comes without its columns.
+    query = {"$expand": "fields"}
+    # The columns of a list are its owner's own, and may be many.
+    page_size = 500
+    batch_size = 5
 
 
 class Drives(GraphStream):
@@ -56,12 +81,28 @@ class Drives(GraphStream):
         return parents[:-1] if left_out(self, self.sync.auth.roles) else parents
 
 
-class DriveItems(ChildStream):
-    """One row per user and file or folder of their OneDrive, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+class SitesOfTeams(Sites):
+    """Every site but the OneDrives, as parents of libraries: https://learn.microsoft.com/graph/api/site-getallsites"""
 
-    parent_class = Accounts
-    path_template = "users/{user_id}/drive/root/delta"
-    primary_key = _KEY
+    # getAllSites takes no $filter beside which it lists everything.
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        return (site for site in super().records(stream_slice, progress) if not site.get("is_personal_site"))
+
+
+class Libraries(Drives):
+    """Every library of a Microsoft 365 group or a site, as parents: https://learn.microsoft.com/graph/api/drive-list"""
+
+    name = "drives"
+    more_permissions = {}
+
+    # A group's library is its team site's as well.
+    def parents(self) -> Iterable[GraphStream]:
+        return [parent(self.sync, keys_only=True) for parent in (Microsoft365Groups, SitesOfTeams)]
+
+
+class DriveContents(ChildStream, ABC):
+    """Every file and folder of a drive: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
     service = Service.FILES
     permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
     page_size = 500
@@ -75,7 +116,7 @@ class DriveItems(ChildStream):
 
     # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
-        items = last_of_each(super().records(stream_slice, progress), _KEY)
+        items = last_of_each(super().records(stream_slice, progress), self._key)
         if progress is None:
             return (item for item in items if item.get("deleted") is None)
         return stamped(self._with_tombstones(items, progress), self.sync)
@@ -91,5 +132,58 @@ class DriveItems(ChildStream):
         for item in items:
             if item.get("deleted") is None:
                 yield item
-            elif (item["user_id"],) in progress.done:
-                yield tombstone(item, _KEY, self.sync)
+            elif tuple(item[column] for column in self.placeholders) in progress.done:
+                yield tombstone(item, self._key, self.sync)
+
+    @property
+    def _key(self) -> tuple[str, ...]:
+        return ("id", *self.parent_columns)
+
+
+class DriveItems(DriveContents):
+    """One row per user and file or folder of their OneDrive, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
+    parent_class = Accounts
+    path_template = "users/{user_id}/drive/root/delta"
+    primary_key = ["id", "user_id"]
+
+
+class SiteDriveItems(DriveContents):
+    """One row per library of a site or group and file or folder in it, at any depth: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
+    parent_class: ClassVar[type[GraphStream]] = Libraries
+    path_template = "drives/{drive_id}/root/delta"
+    primary_key = ["id", "drive_id"]
+    expensive = True
+
+
+class SharedItems(SiteDriveItems):
+    """Every shared file and folder of every drive, as parents of permissions: https://learn.microsoft.com/graph/api/driveitem-delta"""
+
+    name = "site_drive_items"
+    parent_class = Drives
+
+    # An item that is shared has the facet of this name, and asking each of the others would find what it inherits.
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        return (item for item in super().records(stream_slice, progress) if item.get("shared") is not None)
+
+    # Nothing else is needed of millions of items.
+    def select_ladder(self) -> list[tuple[str, ...]]:
+        return [("id", "shared", "deleted"), ()]
+
+    # Shared items may be millions, and nobody else needs them, so they are not kept.
+    def object_keys(self) -> Iterable[Owner]:
+        return self._list_keys()
+
+
+class DriveItemPermissions(ChildStream):
+    """One row per drive, shared file or folder and permission: https://learn.microsoft.com/graph/api/driveitem-list-permissions"""
+
+    parent_class = SharedItems
+    path_template = "drives/{drive_id}/items/{item_id}/permissions"
+    primary_key = ["id", "drive_id", "item_id"]
+    service = Service.FILES
+    permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
+    expensive = True
+    # Graph documents no $top here.
+    page_size = None

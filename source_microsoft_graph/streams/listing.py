@@ -47,13 +47,14 @@ class Listing:
         move: CursorMove | None = None,
         last_version_counts: bool = False,
         takes_skip: bool = False,
+        key_within: tuple[str, ...] = (),
     ) -> None:
         """`parents` holds the owner's id for each placeholder of the path. `selects` are the sets of properties to
         request, each smaller than the one before; an empty one requests Graph's default properties. `query` holds the
         other options. `since` is from where on changes are requested. `move` is what happens to the stream's cursor
         once all listings of the same owner were read to their ends. `last_version_counts` says that the caller reduces
         an object's versions to the last one, so that every version is emitted. `takes_skip` says that Graph takes
-        `$skip`."""
+        `$skip`. `key_within` names the columns with which alone an id is unique in this collection."""
         self.path = path
         self.parents = parents
         self.link: str | None = None
@@ -75,6 +76,7 @@ class Listing:
         self._selects = list(selects)
         self._last_version_counts = last_version_counts
         self._takes_skip = takes_skip
+        self._key_within = key_within
         self._full_page_size = page_size
         self._seen = SeenRecords()
         self._was_served = False
@@ -135,9 +137,15 @@ class Listing:
         """The records of a page that this listing has not emitted yet."""
         before = len(self._seen)
         for record in records:
-            if self._seen.add(record["id"]) or self._last_version_counts:
+            if self._seen.add(self._key_of(record)) or self._last_version_counts:
                 yield record
         self._fruitless_pages = self._fruitless_pages + 1 if len(self._seen) == before else 0
+
+    def _key_of(self, record: Mapping[str, Any]) -> str:
+        """What tells the object from the others of this collection."""
+        if not self._key_within:
+            return str(record["id"])
+        return " ".join([record["id"], *(record[column] for column in self._key_within)])
 
     def served(self, objects: int) -> list[int]:
         """Graph has served a page of so many objects. Gives the positions of the objects before it that Graph cannot

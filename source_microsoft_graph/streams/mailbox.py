@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from source_microsoft_graph.graph.rate_limits import Service
-from source_microsoft_graph.streams.base import NOT_SELECTED
+from source_microsoft_graph.streams.base import NOT_SELECTED, GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.page_requests import NEVER, quoted
-from source_microsoft_graph.streams.records import camel_case
+from source_microsoft_graph.streams.records import REMOVED, camel_case
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
+from source_microsoft_graph.sync.context import Owner, as_text
 from source_microsoft_graph.sync.cursors import SliceProgress
 
 _BODY = {"body", "body_preview"}
@@ -23,9 +26,9 @@ _BODY = {"body", "body_preview"}
 class MailboxStream(ChildStream, ABC):
     """Every item of one kind in a mailbox: https://learn.microsoft.com/graph/outlook-mail-concept-overview"""
 
-    parent_class = Accounts
+    parent_class: ClassVar[type[GraphStream]] = Accounts
     service = Service.OUTLOOK
-    cursor_field = "last_modified_date_time"
+    cursor_field: str | list[str] = "last_modified_date_time"
     changed_since = {"$filter": "lastModifiedDateTime ge {since}"}
     # Only for messages is it documented that $top is the size of a page:
     # https://learn.microsoft.com/graph/api/user-list-messages#optional-query-parameters
@@ -70,12 +73,65 @@ class MailMessages(StreamWithBodies):
 
     path_template = "users/{user_id}/messages"
     primary_key = ["id", "user_id"]
-    permissions = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
-    least_permission = "Mail.ReadBasic.All"
+    permissions: ClassVar[tuple[str, ...]] = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic.All")
+    least_permission: ClassVar[str | None] = "Mail.ReadBasic.All"
     # Graph takes pages of 1,000 and batches of 20, but messages come with their bodies: more of them at once would
     # time out, and a worker holds the whole response.
     page_size = 100
     batch_size = 5
+
+
+class MailFolders(MailboxStream):
+    """One row per mailbox and mail folder, at any depth: https://learn.microsoft.com/graph/api/mailfolder-delta"""
+
+    path_template = "users/{user_id}/mailFolders/delta"
+    primary_key = ["id", "user_id"]
+    permissions = MailMessages.permissions
+    least_permission = MailMessages.least_permission
+    # A delta token for each mailbox would save no request, and make a state of megabytes.
+    cursor_field = []
+    changed_since = {}
+    # Graph takes pages of 1,000, and answers large ones of this query with 5xx.
+    page_size = 250
+    takes_skip = False
+
+    # GET mailFolders lists the folders at the top alone, so all of them take a delta query, or a list for each folder
+    # in the clouds without that: https://learn.microsoft.com/graph/api/mailfolder-list-childfolders
+    @property
+    def in_cloud(self) -> bool:
+        return self.sync.config.cloud.serves(_without_delta(self.path_template))
+
+    def path(self, **options: Any) -> str:
+        path = super().path(**options)
+        return path if self._has_delta else _without_delta(path)
+
+    def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
+        folders = super().records(stream_slice, progress)
+        if self._has_delta:
+            return (folder for folder in folders if REMOVED not in folder)
+        return self._with_those_below(folders)
+
+    # childFolderCount need not count hidden folders, so every folder is asked.
+    def _with_those_below(self, folders: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        below: list[Listing] = []
+        for folder in folders:
+            yield folder
+            parents = {"user_id": folder["user_id"]}
+            path = f"{self.path(stream_slice=parents)}/{quoted(folder['id'])}/childFolders"
+            below.append(self.listing(path, parents))
+        if below:
+            yield from self._with_those_below(PageLoop(self, None).records(below))
+
+    def queries(self) -> Iterable[Mapping[str, str]]:
+        return ({} if self._has_delta else {"includeHiddenFolders": "true"},)
+
+    @property
+    def _has_delta(self) -> bool:
+        return self.sync.config.cloud.serves(self.path_template)
+
+
+def _without_delta(path: str) -> str:
+    return path.removesuffix("/delta")
 
 
 class CalendarEvents(StreamWithBodies):
@@ -87,6 +143,29 @@ class CalendarEvents(StreamWithBodies):
     least_permission = "Calendars.ReadBasic"
     page_size = MailMessages.page_size
     batch_size = MailMessages.batch_size
+
+
+class CalendarView(StreamWithBodies):
+    """One row per mailbox and event or occurrence near today in its default calendar: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+
+    path_template = "users/{user_id}/calendarView"
+    primary_key = ["id", "user_id"]
+    permissions = CalendarEvents.permissions
+    least_permission = CalendarEvents.least_permission
+    page_size = MailMessages.page_size
+    batch_size = MailMessages.batch_size
+    # The days move on, so each sync lists them all.
+    cursor_field = []
+    changed_since = {}
+
+    # Graph lists what touches the time between two moments of at most 1,825 days, and nothing without them.
+    def queries(self) -> Iterable[Mapping[str, str]]:
+        config = self.sync.config
+        today = self.sync.started_at.replace(hour=0, minute=0, second=0)
+        yield {
+            "startDateTime": as_text(today - timedelta(days=config.calendar_days_back)),
+            "endDateTime": as_text(today + timedelta(days=config.calendar_days_ahead + 1)),
+        }
 
 
 class Contacts(MailboxStream):
@@ -116,6 +195,40 @@ class Contacts(MailboxStream):
         path = f"{_folders_path(contacts)}/{quoted(folder['id'])}"
         yield self.listing(f"{path}/contacts", contacts.parents, since=contacts.since, move=contacts.move)
         yield self._folders(contacts, f"{path}/childFolders")
+
+
+class MessagesWithAttachments(MailMessages):
+    """Every message with attachments, as parents of these: https://learn.microsoft.com/graph/api/user-list-messages"""
+
+    name = "mail_messages"
+    query = {"$filter": "hasAttachments eq true"}
+    permissions = ("Mail.Read", "Mail.ReadWrite")
+    least_permission = None
+    page_size = 999
+
+    # Nothing else is needed of millions of messages.
+    def select_ladder(self) -> list[tuple[str, ...]]:
+        return [("id",)]
+
+    # Nobody else needs their ids, so they are not kept.
+    def object_keys(self) -> Iterable[Owner]:
+        return self._list_keys()
+
+
+class MailAttachments(MailboxStream):
+    """One row per mailbox, message and attachment, without its content: https://learn.microsoft.com/graph/api/message-list-attachments"""
+
+    parent_class = MessagesWithAttachments
+    path_template = "users/{user_id}/messages/{message_id}/attachments"
+    primary_key = ["id", "user_id", "message_id"]
+    permissions = MessagesWithAttachments.permissions
+    # Without it the bytes of every file would come.
+    query = {"$select": "id,name,contentType,size,isInline,lastModifiedDateTime"}
+    expensive = True
+    # An attachment never changes, and a message that got one is no news of the attachments.
+    cursor_field = []
+    changed_since = {}
+    takes_skip = False
 
 
 def _folders_path(contacts: Listing) -> str:

@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/query-parameters
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +18,9 @@ _RISKY = ("licensed", "optional")
 
 NEVER = "never"
 """The mark of columns that are requested in no list: Graph returns them unasked or not at all."""
+
+_FAR = timedelta(days=366)
+"""From now to a time before which everything has changed, whatever Graph's clock and this machine's differ by."""
 
 
 def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], top: int | None) -> str:
@@ -32,11 +35,17 @@ def first_page_url(listing: Listing, url_base: str, changes: Mapping[str, str], 
 
 
 def changes_since(since: str | None, changed_since: Mapping[str, str]) -> Mapping[str, str]:
-    """The options that request what is new since a time: `{since}` is that time, `{before}` the millisecond before."""
+    """The options that request what is new since a time: `{since}` is that time, `{before}` the millisecond before,
+    `{until}` a time that no clock has reached."""
     if not since or not changed_since:
         return {}
     before = datetime.fromisoformat(since) - timedelta(milliseconds=1)
-    times = {"since": since, "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"}
+    until = datetime.now(UTC) + _FAR
+    times = {
+        "since": since,
+        "until": f"{until:%Y-%m-%d}T00:00:00Z",
+        "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z",
+    }
     return {option: value.format(**times) for option, value in changed_since.items()}
 
 

@@ -40,6 +40,9 @@ class ListedStream(Protocol):
     def never_empty(self) -> bool: ...
 
     @property
+    def each_owner_has_it(self) -> bool: ...
+
+    @property
     def permissions(self) -> tuple[str, ...]: ...
 
     @property

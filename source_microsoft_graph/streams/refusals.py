@@ -91,7 +91,7 @@ def handle_refusal(stream: ListedStream, listing: Listing, refusal: PageResponse
     words = str(refusal.lasting or f"{_advice(stream, response, rule)} {response}")
     match outcome_of(stream, listing, refusal):
         case Outcome.SKIPPED:
-            sync.tally(stream.name, stream.identity).skipped(absent=rule.absent)
+            sync.tally(stream.name, stream.identity).skipped(absent=rule.absent and not stream.each_owner_has_it)
             sync.skipped.add(stream.name, listing.owner_name, rule.help_for(stream.service), response)
         case Outcome.OWNER_FAILED:
             sync.object_failed(stream.identity)

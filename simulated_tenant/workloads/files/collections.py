@@ -23,13 +23,14 @@ from simulated_tenant.collection import (
     words,
 )
 from simulated_tenant.entities import Entities
+from simulated_tenant.generated import Generated
 from simulated_tenant.limits import SHAREPOINT_UNITS
 from simulated_tenant.problems import Problem, problem
 from simulated_tenant.size import Size
 from simulated_tenant.state import State
 from simulated_tenant.workloads.files.changes import DriveChanges, stale
-from simulated_tenant.workloads.files.contents import Drive, Files
-from simulated_tenant.workloads.files.mutations import DriveItemMutations
+from simulated_tenant.workloads.files.contents import Drive, Files, has_facet
+from simulated_tenant.workloads.files.mutations import DriveItemMutations, LibraryItemMutations
 
 
 def _owner(query: Query) -> tuple[str, int]:
@@ -101,12 +102,30 @@ def _drives(query: Query) -> Entities:
     return query.state.of(Files).drives(*_owner(query))
 
 
+def _list_items(query: Query) -> Entities:
+    return query.state.of(Files).list_items(query.ids["site"], query.ids["list"], query.expands("fields"))
+
+
+def _permissions(query: Query) -> Entities:
+    return query.state.of(Files).permissions(query.ids["drive"], query.ids["item"])
+
+
+def _found_item(state: State, known: Mapping[str, Any], text: str) -> int | None:
+    return state.of(Files).find_item(known["drive"], text)
+
+
 def _items(query: Query) -> Entities:
     return query.state.of(Files).items(_drive(query))
 
 
+def _some_twice(call: Call, collection: Collection, sites: Entities) -> Entities:
+    """The list goes from geography to geography, and a site may be in two: https://learn.microsoft.com/graph/api/site-getallsites"""
+    return sites.over([*sites.ascending, *sites.ascending[:2]])
+
+
 FILES_READ = words("Files.Read.All Files.ReadWrite.All Sites.Read.All Sites.ReadWrite.All")
 SITES_READ = words("Sites.Read.All Sites.ReadWrite.All Sites.FullControl.All")
+LISTS = Generated("list", lambda state, owner: 2)
 LISTED = partial(
     Collection, workload=FILES, permissions=FILES_READ, paging=Paging(200, 5000, caps=True),
     options="$select $top $orderby $expand $count", orders={"name": "asc desc", "lastModifiedDateTime": "asc desc"},
@@ -135,10 +154,27 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *map(DRIVES, ("/drives", "/users/{user}/drives", "/groups/{group}/drives", "/sites/{site}/drives")),
     *map(DRIVE, ("/users/{user}/drive", "/groups/{group}/drive", "/drives/{drive}")),
     TRACKED("/users/{user}/drive/root/delta", stream="drive_items", mutations=DriveItemMutations),
-    TRACKED("/drives/{drive}/root/delta"),
+    TRACKED(
+        "/drives/{drive}/root/delta", stream="site_drive_items", holds=lambda state, ids: ids["drive"][0] != "user",
+        mutations=LibraryItemMutations, granted="Sites.Read.All", placeholder="item", find=_found_item,
+    ),
+    Collection(
+        "/drives/{drive}/items/{item}/permissions", FILES, permissions=FILES_READ, type="permission", units=5,
+        stream="drive_item_permissions", entities=_permissions, options="$select",
+        holds=lambda state, ids: has_facet(ids["item"], "shared"),
+    ),
     *map(CHILDREN, ("/users/{user}/drive/root/children", "/drives/{drive}/root/children")),
     LISTED(
         "/sites/getAllSites", permissions=SITES_READ, type="site", entities=lambda query: query.state.of(Files).sites(),
-        placeholder="site", find=_found_site,
+        placeholder="site", find=_found_site, stream="sites", arrange=_some_twice,
+    ),
+    LISTED(
+        "/sites/{site}/lists", permissions=SITES_READ, type="list", entities=LISTS.entities, stream="lists",
+        placeholder="list", find=LISTS.find, selection=Selection(on_request=("system",)),
+    ),
+    LISTED(
+        "/sites/{site}/lists/{list}/items", permissions=SITES_READ, type="listItem", stream="list_items",
+        entities=_list_items,
+        expandable=("fields",), parameters=lambda state: {"$expand": "fields"},
     ),
 )  # fmt: skip

@@ -46,6 +46,8 @@ class Files:
         self.state, self.directory = state, state.of(Directory)
         self.drive_shape = Shape("drive", state.seed, {"parentReference": None})
         self.site_shape = Shape("site", state.seed, {"error": None, "parentReference": None, "root": None})
+        self.permission_shape = Shape("permission", state.seed)
+        self.list_item_shape = Shape("listItem", state.seed, {"deleted": None, "parentReference": None})
         item = partial(Shape, "driveItem", state.seed, nulls=0)
         self.file_shape = item(adjust=lambda variant, entity: _only(entity, FILES[variant][1]))
         self.folder_shape = item(
@@ -158,6 +160,53 @@ class Files:
         }
         return self.site_shape.entity(number, own | ({"root": {}} if owner == "root" else {}))
 
+    def list_items(self, site: tuple[str, int], number: int, with_fields: bool) -> Entities:
+        """The items of a site's list, whose ids are small numbers; its columns come where they are asked for.
+
+        https://learn.microsoft.com/graph/api/listitem-list
+        """
+
+        def make(item: int) -> Entity:
+            own: Entity = {
+                "id": str(item + 1),
+                "name": None,
+                "webUrl": f"{HOST}/{site[0]}{site[1]}/{number}/{item + 1}",
+            }
+            if with_fields:
+                own["fields"] = {
+                    "@odata.etag": f'"{item},1"',
+                    "id": str(item + 1),
+                    "Title": f"Desk {item}",
+                    "Cost_x0020_Center": 100 * item + number,
+                    "AuthorLookupId": "12",
+                    "Tags@odata.type": "#Collection(Edm.String)",
+                    "Tags": ["left", "Zürich"],
+                    "ContentType": "Item",
+                }
+            return self.list_item_shape.entity(item, own)
+
+        return Entities(range(self.state.size.items_per_list), make)
+
+    def permissions(self, drive: Drive, item: int) -> Entities:
+        """Who may do what with an item: a user, and whoever has a link.
+
+        https://learn.microsoft.com/graph/api/driveitem-list-permissions
+        """
+
+        def make(number: int) -> Entity:
+            own: Entity = {"id": f"{self.item_id(drive, item)}-{number}", "link": None, "grantedToV2": None}
+            if number:
+                own["link"] = {
+                    "type": "view",
+                    "scope": ("anonymous", "organization", "users")[item % 3],
+                    "webUrl": HOST,
+                }
+            else:
+                own["grantedToV2"] = {"user": {"id": self.directory.ids["user"][0], "displayName": "Ana"}}
+            return self.permission_shape.entity(item + number, own)
+
+        return Entities(range(2), make)
+
     def find_site(self, text: str) -> tuple[str, int] | None:
         owner, _, number = text.rpartition(",")[2].partition("-")
         known = owner in OWNERS and number.isdecimal() and self.state.id_prefix in text
@@ -166,6 +215,11 @@ class Files:
 
 def is_folder(number: int) -> bool:
     return number % FOLDER_EVERY == 1
+
+
+def has_facet(number: int, facet: str) -> bool:
+    """Whether a file has it: the root and folders have none of those that files have."""
+    return number > 0 and not is_folder(number) and facet in FILES[number % VARIANTS][1].split()
 
 
 def modified(number: int) -> datetime:

@@ -13,8 +13,8 @@ from simulated_tenant.workloads.directory.mutations import OwnedMutations
 from simulated_tenant.workloads.files.contents import Drive, Files, is_folder
 
 
-class DriveItemMutations(OwnedMutations):
-    """The files and folders in users' OneDrives."""
+class ItemMutations(OwnedMutations):
+    """Files and folders. A subclass says in which drives."""
 
     def __init__(self, state: State, stream: str) -> None:
         super().__init__(state, stream)
@@ -23,8 +23,15 @@ class DriveItemMutations(OwnedMutations):
     def history(self, drive: Drive) -> History:
         return self.state.histories.of(drive, self.state.size.items_per_drive)
 
+    def drive(self, key: Mapping[str, str]) -> Drive:
+        """The drive that a key names."""
+        raise NotImplementedError
+
+    def key(self, drive: Drive, number: int) -> Key:
+        raise NotImplementedError
+
     def found(self, key: Mapping[str, str]) -> tuple[Drive, int]:
-        drive = ("user", self.owner("user", key["user_id"]), 0)
+        drive = self.drive(key)
         number = self.files.find_item(drive, key["id"])
         if number == 0:
             self.refuse("The root of a drive can't be changed")
@@ -34,15 +41,14 @@ class DriveItemMutations(OwnedMutations):
         identifier = self.files.item_id(drive, number)
         return {"eTag": f'"{{{identifier}}},{3 + len(self.history(drive).changes)}"'}
 
-    def add(self, user_id: str | None = None) -> Key:
+    def added_to(self, drive: Drive) -> Key:
         """Every fourth item is a folder, as it was from the start; where its folder is gone, an item is in the root."""
-        drive = ("user", self.owner("user", user_id, "onedrive"), 0)
         history = self.history(drive)
         folder = self.files.folder_of(drive, history.count)
         values = {"createdDateTime": self.stamp, "lastModifiedDateTime": self.stamp}
         values |= self.version(drive, history.count)
         number = history.add(self.state.clock(), values, folder if history.exists(folder) else 0)
-        return {"id": self.files.item_id(drive, number), "user_id": self.directory.ids["user"][drive[1]]}
+        return self.key(drive, number)
 
     def edit(self, key: Mapping[str, str], **properties: Any) -> None:
         drive, number = self.found(key)
@@ -83,3 +89,30 @@ class DriveItemMutations(OwnedMutations):
             self.refuse("Nothing has another folder to go to")
         history.edit(number, self.state.clock(), self.version(drive, number), into=into)
         return dict(key)
+
+
+class DriveItemMutations(ItemMutations):
+    """The files and folders in users' OneDrives."""
+
+    def drive(self, key: Mapping[str, str]) -> Drive:
+        return ("user", self.owner("user", key["user_id"]), 0)
+
+    def key(self, drive: Drive, number: int) -> Key:
+        return {"id": self.files.item_id(drive, number), "user_id": self.directory.ids["user"][drive[1]]}
+
+    def add(self, user_id: str | None = None) -> Key:
+        return self.added_to(("user", self.owner("user", user_id, "onedrive"), 0))
+
+
+class LibraryItemMutations(ItemMutations):
+    """The files and folders in the libraries of groups and sites."""
+
+    def drive(self, key: Mapping[str, str]) -> Drive:
+        found = self.files.find_drive(key["drive_id"])
+        return found if found is not None else self.missing(key)
+
+    def key(self, drive: Drive, number: int) -> Key:
+        return {"id": self.files.item_id(drive, number), "drive_id": self.files.drive_id(drive)}
+
+    def add(self, drive_id: str | None = None) -> Key:
+        return self.added_to(("root", 0, 0) if drive_id is None else self.drive({"drive_id": drive_id}))

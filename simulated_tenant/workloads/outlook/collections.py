@@ -6,11 +6,13 @@ https://learn.microsoft.com/graph/outlook-mail-concept-overview
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from simulated_tenant.arrange import arrange
-from simulated_tenant.clouds import GOVSG
+from simulated_tenant.changes import ChangeFeed
+from simulated_tenant.clouds import CHINA, GOVSG
 from simulated_tenant.collection import (
     Call,
     Collection,
@@ -27,7 +29,9 @@ from simulated_tenant.entities import Entities
 from simulated_tenant.filters import conditions
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import problem
+from simulated_tenant.shapes import Entity, graph_time
 from simulated_tenant.size import Size
+from simulated_tenant.state import State
 from simulated_tenant.workloads.outlook.changes import FolderChanges
 from simulated_tenant.workloads.outlook.contents import Outlook
 from simulated_tenant.workloads.outlook.mutations import FolderItemMutations, ItemMutations
@@ -80,12 +84,67 @@ def _messages(query: Query) -> Entities:
     return query.state.of(Outlook).messages(query.ids["user"], query.immutable_ids, query.text_bodies, folder)
 
 
+ATTACHMENT = "id,name,contentType,size,isInline,lastModifiedDateTime"
+
+
+def _attachments(query: Query) -> Entities:
+    """With their bytes, unless $select leaves them out."""
+    outlook = query.state.of(Outlook)
+    return outlook.attachments(query.ids["user"], query.ids["message"], with_bytes=not query.selects("name"))
+
+
+def _found_message(state: State, known: Mapping[str, Any], text: str) -> int | None:
+    return state.of(Outlook).find_item("m", known["user"], text)
+
+
 def _mail_folders(query: Query) -> Entities:
-    return query.state.of(Outlook).mail_folders(query.ids["user"])
+    return query.state.of(Outlook).mail_folders(query.ids["user"], query.ids.get("mailFolder"))
+
+
+def _folders_in_a_list(call: Call, collection: Collection, folders: Entities) -> Entities:
+    """Hidden folders come where they are asked for: https://learn.microsoft.com/graph/api/user-list-mailfolders"""
+    if call.options.get("includeHiddenFolders") == "true":
+        return folders
+    return folders.over([number for number in folders.ascending if not folders.make(number)["isHidden"]])
+
+
+def _all_mail_folders(query: Query) -> Entities:
+    return query.state.of(Outlook).all_mail_folders(query.ids["user"])
 
 
 def _events(query: Query) -> Entities:
     return query.state.of(Outlook).events(query.ids["user"], query.immutable_ids, query.text_bodies)
+
+
+DAYS_BACK, DAYS_AHEAD, MOST_DAYS = 30, 180, 1825
+
+
+def _days_around_today(state: State) -> Mapping[str, str]:
+    """The days of which a reader asks for a view."""
+    start, end = state.today - timedelta(days=DAYS_BACK), state.today + timedelta(days=DAYS_AHEAD + 1)
+    return {"startDateTime": graph_time(start), "endDateTime": graph_time(end)}
+
+
+def _viewed(call: Call, collection: Collection, occurrences: Entities) -> Entities:
+    """What touches the window: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+    if missing := {"startDateTime", "endDateTime"} - call.options.keys():
+        raise problem("window_missing", min(missing))
+    start, end = (datetime.fromisoformat(call.options[name]) for name in ("startDateTime", "endDateTime"))
+    if end - start > timedelta(days=MOST_DAYS):
+        raise problem("window_too_long")
+    seen = occurrences.over([n for n in occurrences.ascending if call.state.of(Outlook).touches(n, start, end)])
+    return _sorted_by_what_is_filtered(call, collection, seen)
+
+
+def _occurrences(query: Query) -> Entities:
+    return query.state.of(Outlook).occurrences(query.ids["user"], query.immutable_ids, query.text_bodies)
+
+
+def _in_view(query: Query, event: Entity) -> Entity | None:
+    """What a reader finds of an occurrence in those days."""
+    start, end = map(datetime.fromisoformat, _days_around_today(query.state).values())
+    outlook = query.state.of(Outlook)
+    return event if outlook.touches(outlook.number_of_occurrence(event["id"]), start, end) else None
 
 
 def _contacts(query: Query) -> Entities:
@@ -110,6 +169,7 @@ MAIL_READ = words("Mail.Read Mail.ReadWrite")
 CALENDAR_READ = words("Calendars.ReadBasic Calendars.Read Calendars.ReadWrite")
 CONTACT_READ = words("Contacts.Read Contacts.ReadWrite")
 TIMES = dict.fromkeys(words("receivedDateTime lastModifiedDateTime createdDateTime"), "eq ge gt le lt")
+MESSAGE_FILTERS = {**TIMES, "hasAttachments": "eq"}
 SORTED = dict.fromkeys(TIMES, "asc desc")
 # https://learn.microsoft.com/graph/permissions-reference#mailreadbasicall
 BASIC_MESSAGE = words(
@@ -122,8 +182,13 @@ MAILBOX = partial(
 )  # fmt: skip
 MAIL = partial(MAILBOX, permissions=("Mail.ReadBasic.All", *MAIL_READ), granted="Mail.Read")
 MESSAGES = partial(
-    MAIL, type="message", entities=_messages, filters=TIMES, orders=SORTED, arrange=_sorted_by_what_is_filtered,
-    basic=(MAIL_READ, BASIC_MESSAGE), selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
+    MAIL, type="message", entities=_messages, filters=MESSAGE_FILTERS, orders=SORTED,
+    arrange=_sorted_by_what_is_filtered, basic=(MAIL_READ, BASIC_MESSAGE),
+    selection=Selection(on_request=words("internetMessageHeaders uniqueBody")),
+)  # fmt: skip
+MAIL_FOLDERS = partial(
+    MAIL, type="mailFolder", stream="mail_folders", entities=_mail_folders, key=("user",), placeholder="mailFolder",
+    find=_found_folder("f"), arrange=_folders_in_a_list,
 )  # fmt: skip
 # Sizes above the maximum are taken for it: no refusal is on record.
 ITEMS = partial(MAILBOX, paging=Paging(10, 1000, caps=True, by_preference=True))
@@ -139,19 +204,34 @@ CONTACT_FOLDERS = partial(
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     MESSAGES(
-        "/users/{user}/messages", stream="mail_messages",
+        "/users/{user}/messages", stream="mail_messages", placeholder="message", find=_found_message,
         mutations=partial(FolderItemMutations, kind="m", name="subject"),
     ),
     MESSAGES("/users/{user}/mailFolders/{mailFolder}/messages", tracking=_tracked("m", "$select $filter")),
+    MAILBOX(
+        "/users/{user}/messages/{message}/attachments", permissions=MAIL_READ, type="attachment",
+        entities=_attachments, stream="mail_attachments", parameters=lambda state: {"$select": ATTACHMENT},
+        holds=lambda state, ids: state.of(Outlook).has_attachments(ids["message"]),
+    ),
+    MAIL_FOLDERS("/users/{user}/mailFolders"),
+    MAIL_FOLDERS("/users/{user}/mailFolders/{mailFolder}/childFolders"),
     MAIL(
-        "/users/{user}/mailFolders", type="mailFolder", entities=_mail_folders, placeholder="mailFolder",
-        find=_found_folder("f"),
+        "/users/{user}/mailFolders/delta", type="mailFolder", stream="mail_folders", entities=_all_mail_folders,
+        options="$select", lacking_in=(CHINA,),
+        tracking=Tracking(
+            lambda call, folders: ChangeFeed(folders, None, folders.ascending, len(folders)), path="", latest=False
+        ),
     ),
     ITEMS(
         "/users/{user}/events", permissions=CALENDAR_READ, granted="Calendars.Read", type="event", entities=_events,
         stream="calendar_events", filters=TIMES, orders=SORTED, arrange=_sorted_by_what_is_filtered,
         selection=Selection(on_request=("cancelledOccurrences",)),
         mutations=partial(ItemMutations, kind="e", name="subject"),
+    ),
+    ITEMS(
+        "/users/{user}/calendarView", permissions=CALENDAR_READ, granted="Calendars.Read", type="event",
+        entities=_occurrences, stream="calendar_view", parameters=_days_around_today, columns=_in_view, arrange=_viewed,
+        filters=TIMES, orders=SORTED,
     ),
     CONTACTS("/users/{user}/contacts"),
     CONTACTS("/users/{user}/contactFolders/{contactFolder}/contacts", tracking=_tracked("c", "$select")),

@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/outlook-mail-concept-overview
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,12 @@ from simulated_tenant.workloads.directory.contents import GIVEN, SURNAMES
 ORDINARY, IMMUTABLE = "AAMkAGI2TG93AAA", "AAkALgAAAAAAHYQ"
 MODIFIED = ("createdDateTime", "lastModifiedDateTime")
 MAIL_FOLDERS = ("Inbox", "Sent Items", "Archive", "Deleted Items")
+# Folders inside those, with the numbers of the folders that they are in; they hold no messages.
+INNER_MAIL_FOLDERS = {"Projects": 2, "2024": 4, "Conversation History": 0}
+# Days from today on which events are; a reader views some of them.
+OCCURRENCE_DAYS = (-40, -20, -1, 0, 1, 7, 14, 100, 170, 300, -400, 1000)
+OCCURRENCE_TYPES = ("singleInstance", "occurrence", "exception")
+ROOT_FOLDER, HIDDEN_FOLDER = 0xFFFF, 6
 FOLDER_DEPTH = 3
 TEXT_BODY = {"body": fragment({"contentType": "text", "content": "The body as plain text.\r\n"})}
 SENTENCE = "<p>Dear all, the «quarterly» numbers for Zürich are attached &amp; final. Kind regards, Søren</p>\r\n"
@@ -33,6 +39,8 @@ class Outlook:
         body = {"body": {"contentType": "html", "content": html}, "bodyPreview": html[:255]}
         self.message_shape = Shape("message", state.seed, body)
         self.event_shape = Shape("event", state.seed, {"seriesMasterId": None, "originalStart": None}, adjust=_series)
+        self.occurrence_shape = Shape("event", state.seed, body | {"recurrence": None})
+        self.attachment_shape = Shape("attachment", state.seed)
         self.contact_shape = Shape("contact", state.seed)
         self.folder_shape = Shape("contactFolder", state.seed)
         self.mail_folder_shape = Shape("mailFolder", state.seed)
@@ -71,7 +79,9 @@ class Outlook:
         total, size = self.founded(kind), self.state.size.contacts_per_folder
         if folder is None:
             return range(total)
-        return range(folder, total, len(MAIL_FOLDERS)) if kind == "m" else range(folder * size, (folder + 1) * size)
+        if kind == "m":
+            return range(folder, total if folder < len(MAIL_FOLDERS) else folder, len(MAIL_FOLDERS))
+        return range(folder * size, (folder + 1) * size)
 
     def folder_of(self, kind: str, user: int, number: int) -> int | None:
         """The folder an item is in; events have none."""
@@ -134,13 +144,47 @@ class Outlook:
 
         return self._items("m", user, own, self.message_shape, immutable, tuple(_mail_times(0)), folder)
 
-    def mail_folders(self, user: int) -> Entities:
-        def make(number: int) -> Entity:
-            total = len(self.messages(user, folder=number))
-            own = {"id": self._id("f", user, number), "displayName": MAIL_FOLDERS[number], "totalItemCount": total}
-            return self.mail_folder_shape.entity(number, own | {"childFolderCount": 0})
+    def has_attachments(self, message: int) -> bool:
+        """Whether a message of any mailbox has some."""
+        return self.message_shape.entity(message, {})["hasAttachments"] is True
 
-        return Entities(range(len(MAIL_FOLDERS)), make)
+    def attachments(self, user: int, message: int, with_bytes: bool) -> Entities:
+        """The attachments of a message: https://learn.microsoft.com/graph/api/message-list-attachments"""
+
+        def make(number: int) -> Entity:
+            own: Entity = {
+                "@odata.type": "#microsoft.graph.fileAttachment",
+                "id": self._id("a", user, message) + str(number),
+                "name": f"{number} {TEXTS[message % len(TEXTS)]}.pdf",
+            }
+            if with_bytes:
+                own["contentBytes"] = "JVBERi0xLjcK"
+            return self.attachment_shape.entity(number, own)
+
+        return Entities(range(1 + message % 2), make)
+
+    def mail_folders(self, user: int, above: int | None = None) -> Entities:
+        """The mail folders at the top of a mailbox, or in one of its folders.
+
+        https://learn.microsoft.com/graph/api/user-list-mailfolders
+        """
+        return self.all_mail_folders(user).over(_folders_in(above))
+
+    def all_mail_folders(self, user: int) -> Entities:
+        """At any depth, hidden ones included: https://learn.microsoft.com/graph/api/mailfolder-delta"""
+
+        def make(number: int) -> Entity:
+            own = {
+                "id": self._id("f", user, number),
+                "displayName": (*MAIL_FOLDERS, *INNER_MAIL_FOLDERS)[number],
+                "parentFolderId": self._id("f", user, _folder_above(number, ROOT_FOLDER)),
+                "totalItemCount": len(self.messages(user, folder=number)),
+                "childFolderCount": len(_folders_in(number)),
+                "isHidden": number == HIDDEN_FOLDER,
+            }
+            return self.mail_folder_shape.entity(number, own)
+
+        return Entities(range(len(MAIL_FOLDERS) + len(INNER_MAIL_FOLDERS)), make)
 
     def events(self, user: int, immutable: bool = False, text: bool = False) -> Entities:
         """Single events and the masters of series, no occurrences: https://learn.microsoft.com/graph/api/user-list-events"""
@@ -156,6 +200,39 @@ class Outlook:
             }
 
         return self._items("e", user, own, self.event_shape, immutable, MODIFIED)
+
+    def occurrences(self, user: int, immutable: bool = False, text: bool = False) -> Entities:
+        """Single events and the occurrences of series, masters never: https://learn.microsoft.com/graph/api/user-list-calendarview"""
+        body = TEXT_BODY if text else {}
+
+        def make(number: int) -> Entity:
+            start, end = self._occurs(number)
+            own = {
+                "@odata.etag": f'W/"CQAAABYAAAB{user:x}/o{number:x}+"',
+                "id": self.item_id("o", user, number, immutable),
+                "subject": f"Occurrence {number} for user {user}",
+                "start": {"dateTime": f"{start:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": "UTC"},
+                "end": {"dateTime": f"{end:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": "UTC"},
+                "seriesMasterId": self.item_id("e", user, 0, immutable) if number % 3 else None,
+                **body,
+            }
+            return self.occurrence_shape.entity(number, own | {"type": OCCURRENCE_TYPES[number % 3]})
+
+        return Entities(range(self.state.size.events_per_user), make)
+
+    def _occurs(self, number: int) -> tuple[datetime, datetime]:
+        """From when to when. Events last an hour, and the first of all reaches into the days that a reader views."""
+        day = OCCURRENCE_DAYS[number % len(OCCURRENCE_DAYS)]
+        start = self.state.today + timedelta(days=day, hours=8, minutes=number)
+        return start, start + (timedelta(hours=1) if number else timedelta(days=20))
+
+    def touches(self, number: int, start: datetime, end: datetime) -> bool:
+        """Whether an occurrence is in a view of these times."""
+        begins, ends = self._occurs(number)
+        return begins < end and ends > start
+
+    def number_of_occurrence(self, text: str) -> int:
+        return int(text[-12:-4], 16)
 
     def folders(self) -> range:
         """The contact folders of a mailbox: the default one, and chains of folders three deep below it."""
@@ -195,8 +272,19 @@ class Outlook:
         names = ("contacts",) if kind == "d" else tuple(name.replace(" ", "").lower() for name in MAIL_FOLDERS)
         if text.lower() in names:
             return names.index(text.lower())
-        numbers = self.folders() if kind == "d" else range(len(MAIL_FOLDERS))
+        numbers = self.folders() if kind == "d" else self.all_mail_folders(user).ascending
         return next((number for number in numbers if self._id(kind, user, number) == text), None)
+
+
+def _folder_above(number: int, root: int | None = None) -> int | None:
+    inner = number - len(MAIL_FOLDERS)
+    return root if inner < 0 else list(INNER_MAIL_FOLDERS.values())[inner]
+
+
+def _folders_in(above: int | None) -> list[int]:
+    """The numbers of the mail folders in one, or of those at the top."""
+    every = range(len(MAIL_FOLDERS) + len(INNER_MAIL_FOLDERS))
+    return [number for number in every if _folder_above(number) == above]
 
 
 @lru_cache(maxsize=1 << 16)

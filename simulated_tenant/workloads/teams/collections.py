@@ -22,7 +22,7 @@ from simulated_tenant.size import Size
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.collections import GROUPS
 from simulated_tenant.workloads.teams.contents import Teams
-from simulated_tenant.workloads.teams.mutations import ChatMessageMutations, ChatMutations
+from simulated_tenant.workloads.teams.mutations import ChannelMessageMutations, ChatMessageMutations, ChatMutations
 
 
 def _denied(query: Query) -> Problem:
@@ -89,6 +89,16 @@ def _exported(call: Call, collection: Collection, messages: Entities) -> Entitie
     return _within(messages, conditions(call.options.get("$filter", "")))
 
 
+def _exported_in_a_range(call: Call, collection: Collection, messages: Entities) -> Entities:
+    """Both ends or none: https://learn.microsoft.com/graph/api/channel-getallmessages"""
+    text = call.options.get("$filter", "")
+    span = conditions(text)
+    ends = sorted((clause.property, clause.operator) for clause in span)
+    if text and ends != [("lastModifiedDateTime", "gt"), ("lastModifiedDateTime", "lt")]:
+        raise problem("filter_unsupported", text)
+    return _within(messages, span)
+
+
 def _within(messages: Entities, span: Sequence[Condition]) -> Entities:
     for clause in span:
         if clause.operator not in ("gt", "lt"):
@@ -124,6 +134,10 @@ CHANNEL_READ = words(
     "Group.ReadWrite.All"
 )
 TEAM_MEMBER_READ = words("TeamMember.Read.All TeamMember.ReadWrite.All")
+CHANNEL_MEMBER_READ = words("ChannelMember.Read.All ChannelMember.ReadWrite.All")
+CHAT_MEMBER_READ = words(
+    "ChatMember.Read.All Chat.ReadBasic.All Chat.Read.All Chat.ReadWrite.All ChatMember.ReadWrite.All"
+)
 CHAT_READ = words("Chat.Read.All Chat.ReadWrite.All")
 BELOW_TEAMS = (*per_second(60), *per_second(4, "team"))
 COUNTED = partial(Collection, workload=TEAMS, counted=True)
@@ -154,6 +168,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         options="$filter $select $top", filters={"userId": "eq", "displayName": "eq", "email": "eq"},
         limits=BELOW_TEAMS,
     ),
+    MESSAGES(
+        "/teams/{team}/channels/getAllMessages", permissions=("ChannelMessage.Read.All",), stream="channel_messages",
+        key_within={"channel_id": "channelIdentity/channelId"}, options="$top $filter", arrange=_exported_in_a_range,
+        entities=lambda query: query.state.of(Teams).channel_messages(query.ids["team"]), limits=per_second(200),
+        mutations=ChannelMessageMutations,
+    ),
+    COUNTED(
+        "/teams/{team}/channels/{channel}/members", permissions=CHANNEL_MEMBER_READ,
+        type="conversationMember", stream="channel_member",
+        entities=lambda query: query.state.of(Teams).channel_members(query.ids["team"], query.ids["channel"]),
+        paging=Paging(100, 999), options="$filter $select $top", limits=(*per_second(60), *per_second(1, "channel")),
+    ),
     CHATS("/chats", gate=_app_only),
     CHATS(
         "/users/{user}/chats", stream="chats", key=(),
@@ -161,6 +187,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         filters={"chatType": "eq", "topic": "eq"}, orders={"lastMessagePreview/createdDateTime": "desc"},
         limits=(*per_second(20), *per_second(1, "user")), placeholder="chat", find=_found_chat,
         mutations=ChatMutations,
+    ),
+    COUNTED(
+        "/chats/{chat}/members", permissions=CHAT_MEMBER_READ, granted="Chat.Read.All", type="conversationMember",
+        stream="chat_member", entities=lambda query: query.state.of(Teams).chat_members(query.ids["chat"]), options="",
+        limits=(*per_second(30), *per_second(1, "chat")),
     ),
     MESSAGES(
         "/chats/{chat}/messages", stream="chat_messages",

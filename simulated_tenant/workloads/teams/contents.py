@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 import orjson
@@ -21,6 +21,7 @@ from simulated_tenant.workloads.directory.contents import Directory
 
 STRIDE = 17
 MOST_IN_A_CHAT = 5
+GUEST = -1
 MESSAGE_GAP = timedelta(minutes=10)
 EMPTIED = {"body": {"contentType": "html", "content": ""}}
 
@@ -33,8 +34,10 @@ class Teams:
         self.channel_shape = Shape("channel", state.seed, {"tenantId": state.tenant_id})
         self.member_shape = Shape("aadUserConversationMember", state.seed, {"tenantId": state.tenant_id})
         self.chat_shape = Shape("chat", state.seed, {"tenantId": state.tenant_id})
+        self.anonymous_shape = Shape("anonymousGuestConversationMember", state.seed)
         in_a_chat = {"channelIdentity": None, "replyToId": None}
         self.new_chats: dict[int, Sequence[int]] = {}
+        self.channel_message_shape = Shape("chatMessage", state.seed, {"chatId": None}, adjust=_with_sender)
         self.message_shape = Shape("chatMessage", state.seed, in_a_chat, adjust=_with_sender)
         self.event_details = _event_details(state.seed)
 
@@ -78,6 +81,55 @@ class Teams:
 
         return Entities([number for kind, number in directory.members(team) if kind == "user"], make)
 
+    def channel_members(self, team: int, channel: int) -> Entities:
+        """A standard channel repeats the members of the team, the others have every second one of them, and a guest
+        without an account beside: https://learn.microsoft.com/graph/api/channel-list-members
+        """
+        of_team = self.members(team)
+        known = of_team.ascending if channel % 3 == 0 else [*of_team.ascending[::2], GUEST]
+
+        def make(user: int) -> Entity:
+            member = self.anonymous() if user == GUEST else of_team.make(user)
+            return member | {"id": b64encode(f"{team}##{channel}##{user}".encode()).decode()}
+
+        return Entities(known, make)
+
+    def founded_in_channels(self, team: int) -> int:
+        """How many messages a team's channels held when it was founded, replies included."""
+        return len(self.channels(team)) * self.state.size.messages_per_channel
+
+    def channel_messages(self, team: int) -> Entities:
+        """The messages of all channels: https://learn.microsoft.com/graph/api/channel-getallmessages"""
+        founded = Entities(range(self.founded_in_channels(team)), lambda number: self.channel_message(team, number))
+        return current(founded, self.state.histories.get(("channelMessage", team)))
+
+    def channel_message(self, team: int, number: int) -> Entity:
+        """A message as it was first. Its id is a time in milliseconds, and the same in each of the team's channels.
+        Every third message is a reply to the one before it; a deleted one stays, emptied.
+        """
+        slot, channel = divmod(number, len(self.channels(team)))
+        created, deleted = EPOCH + MESSAGE_GAP * slot, number % 9 == 5
+        modified = created + timedelta(minutes=3) if deleted else created
+        own = {
+            "id": _message_id(created),
+            "etag": _message_id(modified),
+            "replyToId": _message_id(created - MESSAGE_GAP) if slot % 3 == 1 else None,
+            "createdDateTime": graph_time(created),
+            "lastModifiedDateTime": graph_time(modified),
+            "lastEditedDateTime": graph_time(modified) if deleted else None,
+            "deletedDateTime": graph_time(modified) if deleted else None,
+            "channelIdentity": {
+                "teamId": self.directory.ids["group"][team],
+                "channelId": self.channels(team).make(channel)["id"],
+            },
+        }
+        return self.channel_message_shape.entity(team + number, own | (EMPTIED if deleted else {}))
+
+    def anonymous(self) -> Entity:
+        """Somebody who joined without an account."""
+        own = {"@odata.type": "#microsoft.graph.anonymousGuestConversationMember", "displayName": "Somebody"}
+        return self.anonymous_shape.entity(0, own | {"roles": ["guest"]})
+
     def participants(self, chat: int) -> Sequence[int]:
         """The two to five users in a chat. Guests, who are numbered in one run, don't chat."""
         if chat in self.new_chats:
@@ -85,6 +137,30 @@ class Teams:
         guests, people = self.state.size.guest_numbers, self.state.size.people
         chatting = {(chat + STRIDE * step) % people for step in range(2 + chat % (MOST_IN_A_CHAT - 1))}
         return sorted(person if person < guests.start else person + len(guests) for person in chatting)
+
+    def chat_members(self, chat: int) -> Entities:
+        """The participants, and in every fourth chat somebody without an account. Nobody has a mail address here.
+
+        https://learn.microsoft.com/graph/api/chat-list-members
+        """
+        directory = self.directory
+
+        def make(user: int) -> Entity:
+            identifier = b64encode(f"{self.chat_id(chat)}##{user}".encode()).decode()
+            if user == GUEST:
+                return self.anonymous() | {"id": identifier}
+            person = directory.object(("user", user))
+            own = {
+                "@odata.type": "#microsoft.graph.aadUserConversationMember",
+                "id": identifier,
+                "roles": ["owner"],
+                "displayName": person["displayName"],
+                "userId": person["id"],
+                "email": None,
+            }
+            return self.member_shape.entity(user, own)
+
+        return Entities([*self.participants(chat), *([] if chat % 4 else [GUEST])], make)
 
     def chats_of(self, user: int) -> Sequence[int]:
         """The chats a user is in: the rule for participants, inverted."""
@@ -171,6 +247,10 @@ class Teams:
         messages = {chat: self.messages(chat) for chat in self.chats_of(user)}
         pairs = [(chat, number) for chat, held in messages.items() for number in held.ascending]
         return Entities(pairs, lambda pair: messages[pair[0]].make(pair[1]))
+
+
+def _message_id(when: datetime) -> str:
+    return str(int(when.timestamp() * 1000))
 
 
 def _with_sender(variant: int, entity: Entity) -> Entity:

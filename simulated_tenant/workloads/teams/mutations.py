@@ -7,8 +7,9 @@ from typing import Any
 
 from simulated_tenant.history import History
 from simulated_tenant.mutations import Key, Mutations
-from simulated_tenant.shapes import Entity
+from simulated_tenant.shapes import Entity, thawed
 from simulated_tenant.state import State
+from simulated_tenant.workloads.directory.contents import Directory
 from simulated_tenant.workloads.directory.mutations import OwnedMutations
 from simulated_tenant.workloads.teams.contents import EMPTIED, Teams
 
@@ -39,19 +40,23 @@ class ChatMutations(OwnedMutations):
         history.edit(number if number is not None else self.missing(key), self.state.clock(), values)
 
 
-class ChatMessageMutations(Mutations):
-    """Messages in chats; a deleted one stays, emptied."""
+class MessageMutations(Mutations):
+    """Messages; a deleted one stays, emptied. A subclass says where they are."""
 
     def __init__(self, state: State, stream: str) -> None:
         super().__init__(state, stream)
-        self.teams = state.of(Teams)
+        self.teams, self.directory = state.of(Teams), state.of(Directory)
 
-    def history(self, chat: int) -> History:
-        return self.state.histories.of(("chatMessage", chat), self.teams.founded(chat))
+    def history(self, owner: int) -> History:
+        """What happened to the messages of a chat, or of the channels of a team."""
+        raise NotImplementedError
 
-    def chat(self, text: str) -> int:
-        number = self.teams.find_chat(text)
-        return number if number is not None else self.missing({"chat_id": text})
+    def key(self, owner: int, message: Entity) -> Key:
+        raise NotImplementedError
+
+    def found(self, key: Mapping[str, str]) -> tuple[int, int]:
+        """The numbers of the chat or team and of the message."""
+        raise NotImplementedError
 
     @property
     def milliseconds(self) -> int:
@@ -64,32 +69,75 @@ class ChatMessageMutations(Mutations):
     def changed(self) -> Entity:
         return {"lastModifiedDateTime": self.stamp, "etag": str(self.milliseconds)}
 
-    def add(self, chat_id: str | None = None) -> Key:
-        """Its id is the time of its creation in milliseconds, or the next that no message of the chat has."""
-        teams = self.teams
-        chat = 0 if chat_id is None else self.chat(chat_id)
-        history = self.history(chat)
+    def added_to(self, owner: int, **more: Any) -> Key:
+        """Its id is the time of its creation in milliseconds, or the next that no other message has."""
+        history = self.history(owner)
         taken = [int(history.values[number]["id"]) for number in range(history.founded, history.count)]
         identifier = str(max(self.milliseconds, *(number + 1 for number in taken)) if taken else self.milliseconds)
-        values = {"id": identifier, "createdDateTime": self.stamp, **self.changed()}
+        values = {"id": identifier, "createdDateTime": self.stamp, **self.changed(), **more}
         values |= dict.fromkeys(("lastEditedDateTime", "deletedDateTime"))
         content = {"contentType": "html", "content": f"<p>New {history.count}</p>"}
         history.add(self.state.clock(), {**values, "body": content})
-        return {"id": identifier, "chat_id": teams.chat_id(chat)}
+        return self.key(owner, values)
 
     def edit(self, key: Mapping[str, str], **properties: Any) -> None:
-        chat, number = self.found(key)
-        history = self.history(chat)
+        owner, number = self.found(key)
+        history = self.history(owner)
         body = {"contentType": "html", "content": f"<p>Edited {len(history.changes)}</p>"}
         values = {**(properties or {"body": body}), "lastEditedDateTime": self.stamp, **self.changed()}
         history.edit(number, self.state.clock(), values)
 
     def delete(self, key: Mapping[str, str], for_good: bool = False) -> None:
-        chat, number = self.found(key)
+        owner, number = self.found(key)
         values = {**EMPTIED, "deletedDateTime": self.stamp, **self.changed()}
-        self.history(chat).edit(number, self.state.clock(), values)
+        self.history(owner).edit(number, self.state.clock(), values)
+
+
+class ChatMessageMutations(MessageMutations):
+    """Messages in chats."""
+
+    def history(self, owner: int) -> History:
+        return self.state.histories.of(("chatMessage", owner), self.teams.founded(owner))
+
+    def key(self, owner: int, message: Entity) -> Key:
+        return {"id": message["id"], "chat_id": self.teams.chat_id(owner)}
+
+    def add(self, chat_id: str | None = None) -> Key:
+        return self.added_to(0 if chat_id is None else self.chat(chat_id))
+
+    def chat(self, text: str) -> int:
+        number = self.teams.find_chat(text)
+        return number if number is not None else self.missing({"chat_id": text})
 
     def found(self, key: Mapping[str, str]) -> tuple[int, int]:
         chat = self.chat(key["chat_id"])
         number = self.teams.find_message(chat, key["id"])
         return chat, number if number is not None else self.missing(key)
+
+
+class ChannelMessageMutations(MessageMutations):
+    """Messages in the channels of teams."""
+
+    def history(self, owner: int) -> History:
+        return self.state.histories.of(("channelMessage", owner), self.teams.founded_in_channels(owner))
+
+    def key(self, owner: int, message: Entity) -> Key:
+        team = self.directory.ids["group"][owner]
+        return {"id": message["id"], "team_id": team, "channel_id": message["channelIdentity"]["channelId"]}
+
+    def add(self, team_id: str | None = None) -> Key:
+        team = 0 if team_id is None else self.team(team_id)
+        number = self.history(team).count
+        return self.added_to(team, channelIdentity=self.teams.channel_message(team, number)["channelIdentity"])
+
+    def team(self, text: str) -> int:
+        number = self.teams.find_team(text)
+        return number if number is not None else self.missing({"team_id": text})
+
+    def found(self, key: Mapping[str, str]) -> tuple[int, int]:
+        team = self.team(key["team_id"])
+        messages = self.teams.channel_messages(team)
+        for number in messages.ascending:
+            if self.key(team, thawed(messages.make(number))) == dict(key):
+                return team, number
+        return self.missing(key)
