@@ -30,7 +30,7 @@ import requests_mock
 
 from source_microsoft_graph.config.configuration import SPEC, Config
 from source_microsoft_graph.streams import STREAMS
-from source_microsoft_graph.streams.records import snake_case
+from source_microsoft_graph.streams.records import column_name, is_extension, snake_case
 from source_microsoft_graph.sync.context import Sync
 from unit_tests.graph_api import CONFIG, FakeGraph, read, rows
 
@@ -100,7 +100,7 @@ def _of_object(
     for name, value in sent.items():
         if "@" in name and name != "@odata.type":
             continue
-        column = "odata_type" if name == "@odata.type" else snake_case(name)
+        column = _column(name, path)
         where = f"{path}.{name}" if path else name
         if columns is not None and column not in columns:
             yield Field(where, _without_column(name, path))
@@ -108,6 +108,13 @@ def _of_object(
             yield Field(where, Finding.LOST)
         elif value is not None:
             yield from _of_value(value, kept[column], (columns or {}).get(column, {}), where)
+
+
+def _column(name: str, path: str) -> str:
+    if name == "@odata.type":
+        return "odata_type"
+    # What is inside a schema extension keeps its name.
+    return column_name(name) if not path else name if is_extension(path.partition(".")[0]) else snake_case(name)
 
 
 def _without_column(name: str, path: str) -> Finding:

@@ -218,7 +218,9 @@ class GraphClient:
         urls = [pending.request.url for pending in batch]
         headers = [_headers_of(pending.request) for pending in batch]
         if len(urls) == 1:
-            sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]))
+            content = batch[0].request.body
+            method = "GET" if content is None else "POST"
+            sent, response = self._exchange(requests.Request(method, urls[0], headers[0], json=content))
             return sent, len(response.content), deque([response])
         envelope = batch_body([_relative(url) for url in urls], headers)
         sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope))
@@ -289,7 +291,7 @@ class GraphClient:
         """Keep what tells the fault of one object from the fault of a service or of the token."""
         with self._noting:
             self._served[request.service] += rule.action not in _UNSERVED
-            if rule.action is Action.READ:
+            if rule.action is Action.READ and request.body is None:
                 self._accepted_token, self._accepted_url = sent.headers["Authorization"], request.url
 
     def _throttled(self, pending: PendingRequest, response: GraphResponse, now: float) -> GraphUnavailable | None:

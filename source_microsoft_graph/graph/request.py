@@ -13,7 +13,8 @@ from source_microsoft_graph.graph.rate_limits import Service
 class PageRequest:
     """The next page of a listing. `listing` is the caller's own and comes back with the response. `shrinkable` says
     that the same objects can be requested in smaller pages. `not_before` is a time of the clock's. `headers` are sent
-    beside the usual ones."""
+    beside the usual ones. `body` is what a function that only reads takes in JSON; with one the request is a POST and
+    stands in no batch."""
 
     url: str
     service: Service
@@ -21,3 +22,4 @@ class PageRequest:
     listing: Any = None
     not_before: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
