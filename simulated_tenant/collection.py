@@ -117,7 +117,8 @@ class Endpoint:
 
     A placeholder in braces stands for the id of an object: a number below the path's other placeholders. Without
     permissions Graph has the path, and the simulation says that it can't answer. `kinds` are the types of the entities
-    in a collection of directory objects. https://learn.microsoft.com/graph/permissions-reference
+    in a collection of directory objects. `method` is POST for a function that only reads but takes a body.
+    https://learn.microsoft.com/graph/permissions-reference
     """
 
     path: str
@@ -129,6 +130,7 @@ class Endpoint:
     limits: tuple[RequestLimit, ...] = ()
     units: int = 0
     lacking_in: tuple[str, ...] = ()
+    method: str = "GET"
 
     @cached_property
     def placeholders(self) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ window_too_long         400 ErrorInvalidRequest Your request can't be completed.
 contact_filter_refused  400 ErrorInvalidUrlQueryFilter The query filter contains one or more invalid nodes.
 not_in_a_delta          400 BadRequest Invalid request for delta query: for this entity set, $expand/$select is not supported for the following properties: {id}
 too_many_ids            400 Request_UnsupportedQuery Too many ids: a delta query can be about {id} objects at most.
+extension_unknown       400 Request_BadRequest Could not find a property named '{id}' on this type: it is neither a declared property nor an extension property.
 no_such_segment         400 BadRequest Resource not found for the segment '{id}'.
 no_such_version         400 BadRequest Invalid version: only v1.0 is simulated.
 method_not_allowed      405 Request_BadRequest Specified HTTP method is not allowed for the request target.

@@ -30,7 +30,7 @@ def respond(
 ) -> Reply:
     """The reply of the endpoint: first the token, then the permission, then what is asked for, then the query."""
     call = Call(state, request, endpoint, segments, roles(state, request), catalogue.finders)
-    if request.method != "GET":
+    if request.method != endpoint.method:
         raise problem("method_not_allowed")
     if not endpoint.permissions:
         raise problem("not_simulated", request.path)

@@ -82,6 +82,8 @@ class Traits:
 
     Whether Outlook takes $top for the size of a page or for all that is wanted is told differently by its clients.
     Pages may overlap by an object where objects move while they are listed, which no document rules out.
+    A directory extension that does not exist is ignored in $select, as any undeclared name of an open type; some report
+    a refusal.
     In what words SharePoint would refuse a timestamp for a token, and Outlook a filter on contacts, is not on record.
     """
 
@@ -109,3 +111,4 @@ class Traits:
     members_include_apps: bool = False
     outlook_top_is_a_total: bool = False
     pages_overlap: bool = False
+    refuses_unknown_extensions: bool = False

@@ -28,6 +28,7 @@ from .tokens import issue
 from .wire import Reply, Request
 from .workloads.audit.contents import Audit
 from .workloads.directory.contents import Directory
+from .workloads.directory.extensions import Extensions
 from .workloads.files.contents import Files
 from .workloads.outlook.contents import Outlook
 from .workloads.teams.contents import Teams
@@ -55,6 +56,7 @@ class Tenant(State):
         self.trouble = catalogue.trouble(self.size)
         self.faults, self.throttle = Faults(self), Throttle(self)
         self.directory: Directory = self.of(Directory)
+        self.extensions: Extensions = self.of(Extensions)
         self.teams: Teams = self.of(Teams)
         self.outlook: Outlook = self.of(Outlook)
         self.files: Files = self.of(Files)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -29,7 +30,7 @@ from source_microsoft_graph.read.chunks import Chunk
 from source_microsoft_graph.read.reader import ChunkReader
 from source_microsoft_graph.redaction import guard_logs, telling_no_secret, told, told_message
 from source_microsoft_graph.retries import IMPATIENT
-from source_microsoft_graph.streams import STREAMS
+from source_microsoft_graph.streams import STREAMS, extensions
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.sync.context import Sync
 from source_microsoft_graph.sync.cursors import Rejected, StreamCursor
@@ -94,6 +95,7 @@ class SourceMicrosoftGraph(AbstractSource):
         """What discover shows. A stream that the cloud lacks could only fail, so it is not offered; a catalog that
         selects it all the same is read without it, and that stream fails with the reason."""
         sync = Sync(Config.parse(config), logging.getLogger("airbyte"))
+        sync.extensions = extensions.columns_by_target(sync)
         return [stream for stream in _all_streams(sync) if stream.in_cloud]
 
     def read(
@@ -139,6 +141,7 @@ class SourceMicrosoftGraph(AbstractSource):
         sync.auth.token()
         selected = [stream for stream in streams if stream.name in wanted]
         sync.selected = frozenset(map(type, selected))
+        sync.extensions = _extensions(sync, selected, catalog)
         kept = {each.stream.stream_descriptor.name: each.stream.stream_state for each in state or () if each.stream}
         cursors = {
             stream: _resumed(stream, kept.get(stream.name)) if wanted[stream.name] is SyncMode.incremental else None
@@ -152,6 +155,20 @@ class SourceMicrosoftGraph(AbstractSource):
             yield from reader.read_chunks()
         finally:
             sync.close()
+
+
+def _extensions(
+    sync: Sync, selected: Sequence[GraphStream], catalog: ConfiguredAirbyteCatalog
+) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """The columns of the tenant's extensions, if a stream that is read can have some."""
+    targets = {stream.name: stream.extension_target for stream in selected if stream.extension_target}
+    if not targets:
+        return {}
+    known: defaultdict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for configured in catalog.streams:
+        if target := targets.get(configured.stream.name):
+            known[target] |= extensions.of_catalog(configured.stream.json_schema.get("properties", {}))
+    return extensions.columns_by_target(sync, known)
 
 
 def _resumed(stream: GraphStream, state: AirbyteStateBlob | None) -> StreamCursor | None:

@@ -34,6 +34,8 @@ PARSED = Config(
     include_guests=True,
     include_disabled_accounts=True,
     extra_user_properties=frozenset({"employeeOrgData", "employeeLeaveDateTime", "customSecurityAttributes"}),
+    directory_extensions=frozenset(),
+    find_directory_extensions=False,
     message_body="html",
     immutable_ids=True,
     start_date=None,
@@ -85,6 +87,7 @@ def test_defaults_come_from_the_spec() -> None:
         "calendar_days_ahead",
         "calendar_days_back",
         "extra_user_properties",
+        "find_directory_extensions",
         "immutable_ids",
         "include_disabled_accounts",
         "include_guests",
@@ -245,6 +248,9 @@ def test_the_configuration_is_left_as_it_was() -> None:
         pytest.param(
             {**FLAT, "extra_user_properties": ["mailboxSettings"]}, "extra_user_properties.0", id="unlisted property"
         ),
+        pytest.param({**FLAT, "directory_extensions": ["costCenter"]}, "directory_extensions.0", id="no full name"),
+        pytest.param({**FLAT, "directory_extensions": "a_b"}, "directory_extensions", id="a text for extensions"),
+        pytest.param({**FLAT, "find_directory_extensions": "yes"}, "find_directory_extensions", id="a word to find"),
         pytest.param({**FLAT, "lookback_window": "1 hour"}, "lookback_window", id="a phrase for a duration"),
         pytest.param({**FLAT, "lookback_window": "P1M"}, "lookback_window", id="a month, which has no length"),
         pytest.param({**FLAT, "lookback_window": "PT"}, "lookback_window", id="no duration"),

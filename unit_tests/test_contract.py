@@ -27,6 +27,7 @@ from unit_tests.roll import PUBLISHED, simulated
 VOCABULARY = {
     "name",
     "app_relation",
+    "extension_target",
     "parent_class",
     "path_template",
     "primary_key",

@@ -35,6 +35,14 @@ def test_every_field_has_a_column(stream: str) -> None:
     assert not found, f"What Graph sends beside its types belongs into simulated_tenant/additions.py: {sorted(found)}"
 
 
+@pytest.mark.parametrize("stream", fields.ROLL)
+def test_every_field_is_in_the_main_commands_table(stream: str) -> None:
+    """Loaded from what the connector prints, each object has a row, and the row has the value of each field: in its
+    column, inside a JSON column, or in the column of what has none."""
+    lost = {str(field) for field in fields.not_loaded(stream, objects_of(stream))}
+    assert not lost
+
+
 def test_there_are_no_objects_of_other_streams() -> None:
     assert {file.stem for file in FOLDER.iterdir()} == set(fields.ROLL)
 
@@ -77,6 +85,44 @@ def test_what_the_connector_drops_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     assert fields.findings("calendar_events", sent) == [Field(path, Finding.LOST) for path in lost]
 
 
+def test_what_the_table_lacks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object without a row, another value in a column, inside JSON and in a list, and a field that has vanished."""
+    whole = {"subject": "A", "start": {"dateTime": "x", "timeZone": "y"}, "categories": ["a"], "isAllDay": True}
+    sent = [{"id": name, "createdDateTime": "2024-01-01T00:00:00Z", **whole} for name in ("kept", "gone", "other")]
+    load = fields.loaded
+
+    def loses(*arguments: Any) -> list[Any]:
+        first, _, last = load(*arguments)
+        odd = {"subject": "a", "start": {"date_time": "x", "time_zone": "z"}, "categories": ["b"]}
+        return [first, {name: value for name, value in (last | odd).items() if name != "is_all_day"}]
+
+    assert fields.not_loaded("calendar_events", sent) == []
+    monkeypatch.setattr(fields, "loaded", loses)
+    lost = ["object gone", "subject", "start.timeZone", "categories[]", "isAllDay"]
+    assert fields.not_loaded("calendar_events", sent) == [Field(path, Finding.NOT_LOADED) for path in lost]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"brandNew": {"aB": [1, {"cD": None}]}},
+        {"createdDateTime": "no date"},
+        {"subject": {"a": 1}},
+        {"categories": [1, {"a": 2}]},
+        {EXTENSION: "12"},
+        {"contoso_events": {"aName": 1, "a_name": 2}},
+        {"createdDateTime": "0001-01-01T00:00:00Z"},
+        {"createdDateTime": "2024-01-01T00:00:00.1234567+02:00"},
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_in_the_table_too(more: dict[str, Any]) -> None:
+    """It is in a row whatever it is. Objects of one id are loaded one after the other, and one without an id gets
+    one."""
+    sent = [{"id": "e", **more}, {"id": "e", "subject": "B"}, {"subject": "C"}]
+    assert fields.not_loaded("calendar_events", sent) == []
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "shown"),
     [
@@ -84,6 +130,7 @@ def test_what_the_connector_drops_is_found(monkeypatch: pytest.MonkeyPatch) -> N
         ({"id": "u", EXTENSION: "12"}, 0, f"{EXTENSION} is an extension"),
         ({"id": "u", "passwordProfile": {"hint": "x"}}, 0, "passwordProfile.hint is kept inside a JSON column"),
         ({"id": "u", "brandNew": "x"}, 1, "brandNew has no column"),
+        ({"displayName": "A"}, 0, "users: 1 objects, 1 without an id"),
     ],
 )
 def test_the_command(

@@ -9,11 +9,19 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from simulated_tenant import graph_types
 from source_microsoft_graph.errors import ProtocolBroken
 from source_microsoft_graph.graph.catalogue import Action, classify
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.delta import last_of_each
-from source_microsoft_graph.streams.records import ambiguous, camel_case, snake_case, to_line, to_record
+from source_microsoft_graph.streams.records import (
+    ambiguous,
+    camel_case,
+    is_extension,
+    snake_case,
+    to_line,
+    to_record,
+)
 
 BOTH_WAYS = [
     ("id", "id"),
@@ -63,6 +71,46 @@ def test_columns_lead_back_to_graphs_names(published: str, column: str) -> None:
 def test_a_column_stays_what_it_is(column: str) -> None:
     """Naming is idempotent: a name already in snake_case is kept."""
     assert snake_case(column) == column
+
+
+APP = "0123456789abcdef" * 2
+EXTENSIONS = [
+    f"extension_{APP}_costCenter",
+    f"extension_{APP}_cost_center",
+    f"extension_{APP}_Education_ObjectType",
+    f"extension_{APP.upper()}_level_v2",
+    "contoso_Courses",
+    "extab1cd2ef_costCenter_v2",
+    "Education_ObjectType",
+]
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_an_extension_keeps_its_name(name: str) -> None:
+    """Names that differ in case and underscores alone are two properties, and so are those inside an extension."""
+    inside = {"aName": 1, "a_name": 2, "a_Name": [3], "@odata.type": "x", "aName@odata.type": "x"}
+    assert is_extension(name)
+    assert to_record({"id": "1", name: "A", f"{name}@odata.type": "#String"}) == {"id": "1", name: "A"}
+    assert to_record({"id": "1", name: inside}) == {"id": "1", name: {"aName": 1, "a_name": 2, "a_Name": [3]}}
+
+
+def test_two_spellings_of_an_extension_are_two_columns() -> None:
+    first, second, *_ = EXTENSIONS
+    assert to_record({second: 1, first: 2}) == {second: 1, first: 2}
+    assert not ambiguous
+
+
+def test_no_published_name_is_an_extensions() -> None:
+    """Of Graph's own names with an underscore each is in snake_case already, or has the number of a version."""
+    names = {name for kind in graph_types.load()["types"] for name in graph_types.properties(kind) if "_" in name}
+    assert "riskEventTypes_v2" in names
+    assert {name for name in names if is_extension(name) and snake_case(name) != name} == set()
+
+
+def test_custom_security_attributes_are_no_extensions() -> None:
+    """Their names are inside an object, where every name becomes snake_case."""
+    sent = {"customSecurityAttributes": {"Engineering": {"Project_Name": "x"}}}
+    assert to_record(sent) == {"custom_security_attributes": {"engineering": {"project_name": "x"}}}
 
 
 def test_names_change_at_every_depth() -> None:

@@ -52,6 +52,8 @@ class Config:
     include_guests: bool
     include_disabled_accounts: bool
     extra_user_properties: frozenset[str]
+    directory_extensions: frozenset[str]
+    find_directory_extensions: bool
     message_body: str
     immutable_ids: bool
     start_date: pendulum.DateTime | None
@@ -108,6 +110,8 @@ class Config:
             include_guests=given["include_guests"],
             include_disabled_accounts=given["include_disabled_accounts"],
             extra_user_properties=frozenset(given["extra_user_properties"]),
+            directory_extensions=frozenset(given["directory_extensions"] or ()),
+            find_directory_extensions=given["find_directory_extensions"],
             message_body=given["message_body"],
             immutable_ids=given["immutable_ids"],
             start_date=_date_time("start_date", given["start_date"]),

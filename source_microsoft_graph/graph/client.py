@@ -249,8 +249,10 @@ class GraphClient:
         urls = [pending.request.url for pending in batch]
         headers = [_headers_of(pending.request) for pending in batch]
         if len(urls) == 1:
+            content = batch[0].request.body
             most = _LARGEST_SHRINKABLE if batch[0].request.shrinkable else _LARGEST
-            sent, response = self._exchange(requests.Request("GET", urls[0], headers[0]), admission, most)
+            call = requests.Request("GET" if content is None else "POST", urls[0], headers[0], json=content)
+            sent, response = self._exchange(call, admission, most)
             if (redirect := batch[0].request.redirect) and response.status_code == 302:
                 response = self._downloads.page(response, redirect)
             return sent, len(response.content), deque([response])
@@ -341,7 +343,7 @@ class GraphClient:
         """Keep what tells the fault of one object from the fault of a service or of the token."""
         with self._noting:
             self._served[request.service] += rule.action not in _UNSERVED
-            if rule.action is Action.READ:
+            if rule.action is Action.READ and request.body is None:
                 self._accepted_token, self._accepted_url = sent.headers["Authorization"], request.url
 
     def _throttled(self, pending: PendingRequest, response: GraphResponse, now: float) -> GraphUnavailable | None:

@@ -22,7 +22,8 @@ class PageRequest:
     """The next page of a listing. `listing` is the caller's own and comes back with the response. `shrinkable` says
     that the same objects can be requested in smaller pages. `not_before` is a time of the clock's. `headers` are sent
     beside the usual ones. `part` is what of the service has limits of its own, `redirect` what to expect instead of a
-    page; such a request is never one of a batch."""
+    page, and `body` what a function that only reads takes in JSON; with one of the two the request is never one of a
+    batch, and with a body it is a POST."""
 
     url: str
     service: Service
@@ -32,3 +33,4 @@ class PageRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     part: str = ""
     redirect: Redirect | None = None
+    body: Mapping[str, Any] | None = None

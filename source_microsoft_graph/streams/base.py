@@ -91,6 +91,9 @@ class GraphStream(HttpStream, ABC):
     selects: ClassVar[bool] = False
     """Whether the schema's properties must be requested by name, because Graph leaves most out by default."""
 
+    extension_target: ClassVar[str | None] = None
+    """What Graph calls these objects where it says which ones an extension is for; None if they can have none."""
+
     batch_size: ClassVar[int] = 1
     """How many listings are requested in one batch; 1 requests each by itself."""
 
@@ -181,7 +184,13 @@ class GraphStream(HttpStream, ABC):
         columns = {name: it for name, it in schema["properties"].items() if not self.leaves_out(name, it)}
         if self.cursor_field == UPDATED_AT:
             columns |= dict.fromkeys((UPDATED_AT, DELETED_AT), _TIME)
+        columns |= self.extension_columns
         return {**schema, "properties": columns}
+
+    @property
+    def extension_columns(self) -> Mapping[str, Mapping[str, Any]]:
+        """The tenant's own columns by their names: https://learn.microsoft.com/graph/extensibility-overview"""
+        return self.sync.extensions.get(self.extension_target or "", {})
 
     @property
     def fingerprint(self) -> str:
@@ -360,8 +369,23 @@ class GraphStream(HttpStream, ABC):
                 "Graph's own name.",
             )
 
+    def refused_extensions(self, listing: Listing, response: GraphResponse) -> frozenset[str]:
+        """The requested extensions that Graph's refusal names, or all of them where it names none of the properties.
+        An extension that does not exist is a bad request, and what takes a licence or a permission is not."""
+        words = set(re.findall(r"\w+", response.message)).intersection(listing.select) - {"id"}
+        requested = self.extension_columns.keys() & set(listing.select)
+        is_bad_request = response.status_code == 400
+        return frozenset(words & requested if words or not is_bad_request else requested)
+
     def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None:
         """Graph refuses to list these properties beside the others."""
+        if self.extension_columns.keys() >= set(dropped):
+            self.sync.warn_once(
+                (self.identity, *dropped),
+                f"{self.name}: Graph refused these extensions, which the tenant may no longer have, so they are no "
+                f"longer requested and stay empty: {', '.join(dropped)}. {response}",
+            )
+            return
         self.logger.warning(
             f"{self.name}: Graph refused the list of properties, so these are no longer requested and may stay empty: "
             f"{', '.join(dropped)}. {response}"

@@ -36,6 +36,7 @@ class Applications(DeltaStream):
     service = Service.DIRECTORY
     permissions = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All")
     selects = True
+    extension_target = "Application"
 
 
 class ServicePrincipals(DeltaStream):
@@ -56,6 +57,7 @@ class Groups(DeltaStream):
     permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All")
     least_permission = "GroupMember.Read.All"
     selects = True
+    extension_target = "Group"
 
 
 class Microsoft365Groups(Groups):
@@ -71,6 +73,7 @@ class Devices(DeltaStream):
     service = Service.DIRECTORY
     permissions = ("Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
     selects = True
+    extension_target = "Device"
 
 
 class AppRoleAssignments(ChildStream):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from source_microsoft_graph.errors import ProtocolBroken
@@ -223,6 +223,14 @@ class Listing:
         del self._selects[0]
         self._start_again()
         return tuple(name for name in dropped if name not in kept)
+
+    def select_without(self, names: Collection[str]) -> tuple[str, ...]:
+        """Request all properties but these, which are not requested with a smaller set either; returns them."""
+        dropped = tuple(name for name in self._selects[0] if name in names)
+        smaller = (tuple(name for name in select if name not in names) for select in self._selects)
+        self._selects = [*dict.fromkeys(smaller)]
+        self._start_again()
+        return dropped
 
     def _step_over(self) -> None:
         """Go on behind an object that Graph does not serve. It is broken if Graph still does not serve it when it has

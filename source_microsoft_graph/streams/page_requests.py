@@ -13,6 +13,9 @@ from urllib.parse import quote, urlencode
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.records import camel_case
 
+EXTENSION = "extension"
+"""The mark of columns that are extensions of the tenant's own, which have the names of their properties."""
+
 _RISKY = ("licensed", "optional")
 """The marks of columns in a schema that are no longer requested when Graph refuses, the likeliest cause first."""
 
@@ -59,15 +62,17 @@ def with_page_size(headers: Mapping[str, str], page_size: int | None) -> Mapping
 
 def select_ladder(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """The sets of properties to request, most first: all that a list may be asked for, the same without what takes a
-    licence, the part of it that every tenant serves, and Graph's default.
+    licence, the part of it that every tenant serves, and Graph's default. Extensions stand in each but the last one:
+    where Graph refuses them, they are left out by themselves.
 
     One property that Graph does not list fails the whole request, and which those are depends on the tenant.
     """
     names = [name for name, column in columns.items() if column.get("select") != NEVER]
-    ladder = [tuple(map(camel_case, names))]
+    properties = {name: name if columns[name].get("select") == EXTENSION else camel_case(name) for name in names}
+    ladder = [tuple(properties.values())]
     for mark in _RISKY:
         names = [name for name in names if columns[name].get("select") != mark]
-        ladder.append(tuple(map(camel_case, names)))
+        ladder.append(tuple(properties[name] for name in names))
     return [*dict.fromkeys(ladder), ()]
 
 

@@ -12,6 +12,7 @@ from source_microsoft_graph.errors import ProtocolBroken
 
 _ACRONYM_THEN_WORD = re.compile(r"([A-Z]+)([A-Z][a-z])")
 _WORD_THEN_CAPITAL = re.compile(r"([a-z\d])([A-Z])")
+_EXTENSION = re.compile(r"(?![a-z][A-Za-z\d]*_v\d+$)[A-Za-z\d]+_\w")
 
 
 def snake_case(name: str) -> str:
@@ -25,6 +26,21 @@ def camel_case(name: str) -> str:
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
+def is_extension(name: str) -> bool:
+    """Whether a property of an object is the tenant's own: a directory extension or a schema extension.
+
+    Each has an underscore in its name, which differs from others' in case and underscores alone. Graph's own names have
+    one only before the number of a version, as `riskEventTypes_v2`, or in names that are in snake_case already.
+    https://learn.microsoft.com/graph/extensibility-overview
+    """
+    return _EXTENSION.match(name) is not None
+
+
+def column_name(name: str) -> str:
+    """The column of a property of an object."""
+    return name if is_extension(name) else snake_case(name)
+
+
 REMOVED = "@removed"
 """What a delta query puts on an object that is there no longer: https://learn.microsoft.com/graph/delta-query-overview"""
 
@@ -34,11 +50,15 @@ ambiguous: dict[str, list[str]] = {}
 
 
 class _Columns(dict[str, str]):
-    """Graph's name → the column's, worked out once a name; empty for a name that is no column.
+    """Graph's name → the column's, worked out once a name; empty for a name that is no column. With `keeps_extensions`
+    the name of an extension stays as it is.
 
     `@odata.type` tells which kind of object a polymorphic list returned. Every other annotation describes the
     response rather than the object, and `@microsoft.graph.downloadUrl` carries a token.
     """
+
+    def __init__(self, *, keeps_extensions: bool) -> None:
+        self._keeps_extensions = keeps_extensions
 
     def __missing__(self, name: str) -> str:
         if name == "@odata.type":
@@ -48,16 +68,21 @@ class _Columns(dict[str, str]):
         elif "@" in name:
             column = ""
         else:
-            column = snake_case(name)
+            column = column_name(name) if self._keeps_extensions else snake_case(name)
         self[name] = column
         return column
 
 
-_columns = _Columns()
+_columns = _Columns(keeps_extensions=True)
+_inner = _Columns(keeps_extensions=False)
+"""The names inside objects: what has an underscore there is no extension but, say, a custom security attribute."""
 
 
-def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them.
+def to_record(
+    entity: Mapping[str, Any], parents: Mapping[str, str] | None = None, columns: _Columns = _columns
+) -> dict[str, Any]:
+    """One Graph object as a record: names in snake_case, annotations dropped, values as Graph sent them. Extensions
+    keep their names, and so do the properties inside them.
 
     `parents` are the owner's ids, whose columns always hold these. Where two names would become one column, `id` has it
     or else the first of them, and each other one keeps its own name, or where that is the column's, gets a new one.
@@ -65,33 +90,42 @@ def to_record(entity: Mapping[str, Any], parents: Mapping[str, str] | None = Non
     record: dict[str, Any] = {}
     annotations = 0
     for name, value in entity.items():
-        column = _columns[name]
+        column = columns[name]
         if not column:
             annotations += 1
         else:
             # Most values are neither, and a call for each would cost a quarter of the whole.
             kind = type(value)
             if kind is dict:
-                value = to_record(value)
+                is_kept = "_" in name and columns is _columns and is_extension(name)
+                value = _without_annotations(value) if is_kept else to_record(value, None, _inner)
             elif kind is list:
                 value = _items(value)
             record[column] = value
     if len(record) + annotations < len(entity):
-        _keep_apart(record, entity)
+        _keep_apart(record, entity, columns)
     if parents:
         _put_parents(record, entity, parents)
     return record
 
 
 def _items(values: list[Any]) -> list[Any]:
-    return [to_record(item) if type(item) is dict else _items(item) if type(item) is list else item for item in values]
+    return [
+        to_record(item, None, _inner) if type(item) is dict else _items(item) if type(item) is list else item
+        for item in values
+    ]
 
 
-def _keep_apart(record: dict[str, Any], entity: Mapping[str, Any]) -> None:
+def _without_annotations(extension: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a schema extension, none of which is an object."""
+    return {name: value for name, value in extension.items() if "@" not in name}
+
+
+def _keep_apart(record: dict[str, Any], entity: Mapping[str, Any], columns: _Columns) -> None:
     """Give each column the value of the name that comes first, `id` before all, and the others names of their own."""
     holders: dict[str, str] = {"id": "id"} if "id" in entity else {}
     for name, value in entity.items():
-        column = _columns[name]
+        column = columns[name]
         if column and holders.setdefault(column, name) != name:
             record[_own_name(name, column)] = _plain(value)
             _note(column, holders[column], name)
@@ -120,7 +154,7 @@ def _own_name(name: str, column: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return to_record(value) if type(value) is dict else _items(value) if type(value) is list else value
+    return to_record(value, None, _inner) if type(value) is dict else _items(value) if type(value) is list else value
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:

@@ -28,7 +28,9 @@ def may_read_again(stream: ListedStream, listing: Listing, refusal: PageResponse
         return listing.restart(_RESTARTS[refusal.response.status_code])
     if not _may_mean_the_properties(stream, listing, refusal):
         return listing.adapt(refusal.rule)
-    stream.warn_of_dropped(listing, listing.select_less(), refusal.response)
+    extensions = stream.refused_extensions(listing, refusal.response)
+    dropped = listing.select_without(extensions) if extensions else listing.select_less()
+    stream.warn_of_dropped(listing, dropped, refusal.response)
     return True
 
 

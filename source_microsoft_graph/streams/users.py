@@ -41,6 +41,7 @@ class Users(DeltaStream):
         "User.ReadBasic.All",
     )
     selects = True
+    extension_target = "User"
     never_empty = True
 
     # The configuration says which users are read. Graph takes the filter, and up to fifteen values in one `in`:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -51,6 +51,9 @@ class Sync:
         self.repairs = Repairs(logger)
         self.selected: frozenset[type] = frozenset()
         """The classes of the streams that the catalog selects."""
+        self.extensions: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+        """The columns of the tenant's own extensions, by Graph's names of what they are for and by their names. They
+        are set before a stream is read and do not change after that."""
         self._started_at = datetime.now(UTC)
         self._warned: Counter[Hashable] = Counter()
         self._lock = threading.Lock()

@@ -45,6 +45,7 @@ from simulated_tenant.workloads.directory.contents import (
     WRITERS,
     Directory,
 )
+from simulated_tenant.workloads.directory.extensions import Extensions
 from simulated_tenant.workloads.directory.mutations import MemberMutations, RestorableMutations, RoleMutations
 
 
@@ -100,7 +101,17 @@ def _without_hidden_sign_ins(query: Query, user: Entity) -> Entity:
 
 
 def _every(kind: str) -> Callable[[Query], Entities]:
-    return lambda query: query.state.of(Directory).every(kind)
+    return lambda query: query.state.of(Extensions).extend(query, kind, query.state.of(Directory).every(kind))
+
+
+def _refuse_unknown_extensions(query: Query) -> None:
+    """Only extensions have an underscore in their names."""
+    if not query.state.traits.refuses_unknown_extensions or not isinstance(query, Call):
+        return
+    known = {each.name for each in query.state.of(Extensions).of_type(query.endpoint.type)}
+    for name in query.selected or ():
+        if "_" in name and name not in known:
+            raise problem("extension_unknown", name)
 
 
 def _certified(kind: str) -> Callable[[Query], Entities]:
@@ -108,7 +119,8 @@ def _certified(kind: str) -> Callable[[Query], Entities]:
 
     def entities(query: Query) -> Entities:
         directory = query.state.of(Directory)
-        return directory.with_keys(kind) if query.selects("keyCredentials") else directory.every(kind)
+        found = directory.with_keys(kind) if query.selects("keyCredentials") else directory.every(kind)
+        return query.state.of(Extensions).extend(query, kind, found)
 
     return entities
 
@@ -208,6 +220,7 @@ def directory_objects(
         "placeholder": kind,
         "find": _found(kind),
         "entities": _every(kind),
+        "gate": _refuse_unknown_extensions,
         "selection": SELECTIONS.get(kind),
         "mutations": partial(RestorableMutations, kind=kind),
         **declared,
@@ -339,6 +352,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     members(
         "/directory/administrativeUnits/{administrativeUnit}/members", "administrative_unit_member", UNIT_READ,
         entities=_related("unit_members", "administrativeUnit"),
+    ),
+    Collection(
+        "/directoryObjects/getAvailableExtensionProperties", DIRECTORY,
+        words("Directory.Read.All Directory.ReadWrite.All"), method="POST", type="extensionProperty",
+        entities=lambda query: query.state.of(Extensions).entities(),
+    ),
+    PAGED(
+        "/applications/{application}/extensionProperties", permissions=APPLICATION_READ, type="extensionProperty",
+        entities=lambda query: query.state.of(Extensions).entities(query.ids["application"]), orders={},
+    ),
+    PAGED(
+        "/schemaExtensions", permissions=words("Application.Read.All Application.ReadWrite.All"),
+        type="schemaExtension", entities=lambda query: query.state.of(Extensions).schemas(), orders={},
     ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
