@@ -259,6 +259,21 @@ def test_apps_among_members(reader: Reader) -> None:
     assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/memberOf").status == 403
 
 
+def test_apps_among_owners(reader: Reader) -> None:
+    """v1.0 lists no service principals among a group's owners, and with a service principal what it owns."""
+    tenant = reader.tenant
+    groups, apps = tenant.directory.ids["group"], tenant.directory.ids["servicePrincipal"]
+
+    owners = {item["id"] for item in reader.items(f"/groups/{groups[1]}/owners")}
+    owned = {(item["@odata.type"], item["id"]) for item in reader.items(f"/servicePrincipals/{apps[1]}/ownedObjects")}
+
+    assert owners
+    assert apps[1] not in owners
+    assert ("#microsoft.graph.group", groups[1]) in owned
+    assert "#microsoft.graph.application" in {kind for kind, _ in owned}
+    assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/ownedObjects").status == 403
+
+
 def test_top_of_outlook(reader: Reader) -> None:
     """Whether $top bounds a page or the whole of a list is open to choice; a preference always means the page."""
     path = f"/users/{user(reader.tenant)}/events"
@@ -267,12 +282,13 @@ def test_top_of_outlook(reader: Reader) -> None:
     assert [len(reader.items(f"{path}?$top=5")), len(reader.items(path, Prefer="odata.maxpagesize=5"))] == [5, 12]
 
 
-def test_team_members_by_group_permission() -> None:
-    """Whether Group.Read.All opens team members is open to choice: the documents name TeamMember.Read.All only."""
-    strict = Tenant(traits=Traits(group_read_lists_team_members=False))
-    path = f"/teams/{strict.directory.ids['group'][0]}/members"
-    assert Reader(strict).get(path).status == 403
-    assert Reader(strict, "TeamMember.Read.All").get(path).status == 200
+@pytest.mark.parametrize(
+    ("role", "status"), [("Group.Read.All", 403), ("TeamMember.Read.All", 200), ("TeamMember.ReadWrite.All", 200)]
+)
+def test_team_members_take_their_own_permission(reader: Reader, role: str, status: int) -> None:
+    """https://learn.microsoft.com/graph/api/team-list-members#permissions"""
+    tenant = reader.tenant
+    assert Reader(tenant, role).get(f"/teams/{tenant.directory.ids['group'][0]}/members").status == status
 
 
 # --- Paging ---

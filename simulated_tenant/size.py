@@ -92,6 +92,5 @@ class Traits:
     page_token_pages: float = float("inf")
     retried_pages_spoil_tokens: bool = False
     newer_sharepoint_refusal: bool = False
-    group_read_lists_team_members: bool = True
     members_include_apps: bool = False
     outlook_top_is_a_total: bool = False

@@ -129,16 +129,20 @@ def _related(relation: str, owner: str) -> Callable[[Query], Entities]:
     return entities
 
 
-def _members(query: Query) -> Entities:
+def _listed(relation: str) -> Callable[[Query], Entities]:
     """v1.0 leaves service principals out: https://learn.microsoft.com/graph/known-issues#get-groupsidmembers-doesnt-return-service-principals-in-v10"""
-    members = _related("members", "group")(query)
-    if query.state.traits.members_include_apps:
-        return members
-    return members.over([member for member in members.ascending if member[0] != "servicePrincipal"])
+
+    def entities(query: Query) -> Entities:
+        related = _related(relation, "group")(query)
+        if query.state.traits.members_include_apps:
+            return related
+        return related.over([each for each in related.ascending if each[0] != "servicePrincipal"])
+
+    return entities
 
 
-def _memberships(query: Query, group: Entity) -> Entity | None:
-    """Where groups list no service principals, all that is known of such a member is its type and id."""
+def _groups(query: Query, group: Entity) -> Entity | None:
+    """Where groups list no service principals, all that is known of such a member or owner is its type and id."""
     listed = query.state.traits.members_include_apps or group["@odata.type"] != "#microsoft.graph.group"
     return None if listed else group
 
@@ -247,15 +251,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     members(
         "/groups/{group}/members", "group_member", (*GROUP_READ, "GroupMember.ReadBasic.All", "Group.ReadBasic.All"),
-        entities=_members, mutations=partial(MemberMutations, relation="members"), units=3,
+        entities=_listed("members"), mutations=partial(MemberMutations, relation="members"), units=3,
     ),
     members(
         "/servicePrincipals/{servicePrincipal}/memberOf", "group_member", APPLICATION_READ, inverse="group",
-        entities=_related("groups_of_app", "servicePrincipal"), columns=_memberships,
+        entities=_related("groups_of_app", "servicePrincipal"), columns=_groups,
     ),
     members(
-        "/groups/{group}/owners", "group_owner", GROUP_READ, entities=_related("owners", "group"),
+        "/groups/{group}/owners", "group_owner", GROUP_READ, entities=_listed("owners"),
         mutations=partial(MemberMutations, relation="owners"),
+    ),
+    members(
+        "/servicePrincipals/{servicePrincipal}/ownedObjects", "group_owner", APPLICATION_READ, inverse="group",
+        entities=_related("owned_by_app", "servicePrincipal"), columns=_groups, options="$select $top $filter",
     ),
     directory_objects(
         "/directoryRoles", "directory_roles", "directoryRole", ROLE_READ, IN_ONE_PAGE, placeholder="role",

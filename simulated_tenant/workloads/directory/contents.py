@@ -64,6 +64,7 @@ VISIBLE_BY: Mapping[str, tuple[str, ...]] = {
     "user": (*USER_READ, "User.ReadBasic.All"),
     "group": GROUP_READ,
     "device": words("Device.Read.All" + WRITERS),
+    "application": APPLICATION_READ,
     "servicePrincipal": APPLICATION_READ,
     "orgContact": words("OrgContact.Read.All" + WRITERS),
     "directoryRole": ROLE_READ,
@@ -166,6 +167,14 @@ class Directory:
             *(("group", group) for group in self.numbers("group") if member in self.members(group)),
             *(("directoryRole", role) for role in self.numbers("directoryRole") if member in self.role_members(role)),
         ]
+
+    def owned_by_app(self, app: int) -> list[Reference]:
+        """The groups that a service principal owns, and in each second case an application."""
+        owner = ("servicePrincipal", app)
+        applications = (
+            [("application", app % self.count("application"))] if app % 2 and self.count("application") else []
+        )
+        return [*(("group", group) for group in self.numbers("group") if owner in self.owners(group)), *applications]
 
     def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
         """The first members and those added since, without those removed from it or deleted from the directory."""

@@ -69,11 +69,6 @@ def _app_only(query: Query) -> None:
     raise problem("chats_app_only")
 
 
-def _reads_members(query: Query) -> None:
-    if not query.state.traits.group_read_lists_team_members and not query.may(TEAM_MEMBER_READ):
-        raise _denied(query)
-
-
 def _latest_first(call: Call, collection: Collection, messages: Entities) -> Entities:
     """Chat messages sort by lastModifiedDateTime or createdDateTime, descending only, and $filter counts only beside a
     $orderby on the same property; else it's ignored: https://learn.microsoft.com/graph/api/chat-list-messages
@@ -153,8 +148,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         filters={"membershipType": "eq", "displayName": "eq"}, limits=BELOW_TEAMS, placeholder="channel",
     ),
     COUNTED(
-        "/teams/{team}/members", permissions=(*TEAM_MEMBER_READ, "Group.Read.All"), granted="Group.Read.All",
-        gate=_reads_members, type="aadUserConversationMember", stream="team_member",
+        "/teams/{team}/members", permissions=TEAM_MEMBER_READ,
+        type="aadUserConversationMember", stream="team_member",
         entities=lambda query: query.state.of(Teams).members(query.ids["team"]), paging=Paging(100, 999),
         options="$filter $select $top", filters={"userId": "eq", "displayName": "eq", "email": "eq"},
         limits=BELOW_TEAMS,
