@@ -27,6 +27,8 @@ from unit_tests.roll import PUBLISHED, simulated
 VOCABULARY = {
     "name",
     "app_relation",
+    "changes_class",
+    "relation",
     "parent_class",
     "path_template",
     "primary_key",

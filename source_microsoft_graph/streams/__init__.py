@@ -11,13 +11,12 @@ from source_microsoft_graph.streams.directory import (
     DirectoryRoleMember,
     DirectoryRoles,
     DirectoryRoleTemplates,
-    GroupMember,
-    GroupOwner,
     Groups,
     ServicePrincipals,
 )
 from source_microsoft_graph.streams.files import DriveItems, Drives
 from source_microsoft_graph.streams.mailbox import CalendarEvents, Contacts, MailMessages
+from source_microsoft_graph.streams.relations import GroupMember, GroupOwner
 from source_microsoft_graph.streams.teams import Channels, ChatMessages, Chats, TeamMember, Teams
 from source_microsoft_graph.streams.users import Users
 
