@@ -36,6 +36,7 @@ PARSED = Config(
     extra_user_properties=frozenset({"employeeOrgData", "employeeLeaveDateTime", "customSecurityAttributes"}),
     message_body="html",
     immutable_ids=True,
+    chat_messages_by="chat",
     start_date=None,
     lookback_window=timedelta(hours=1),
     page_size=999,
@@ -80,6 +81,7 @@ def test_defaults_come_from_the_spec() -> None:
 
     assert Config.parse({**FLAT, **shown}) == Config.parse(FLAT) == PARSED
     assert set(shown) == {
+        "chat_messages_by",
         "extra_user_properties",
         "immutable_ids",
         "include_disabled_accounts",

@@ -28,6 +28,7 @@ VOCABULARY = {
     "name",
     "app_relation",
     "changes_class",
+    "export_class",
     "relation",
     "parent_class",
     "path_template",

@@ -58,6 +58,8 @@ class Service(Enum):
     TEAMS = Limit("teams", 60, 1.2, min_interval=0.3)
     CHATS = Limit("chats", 20, 1.2, min_interval=1.2)
     CHAT_MESSAGES = Limit("chat messages", 20, 1.2, min_interval=1.2)
+    # For an app in a tenant alone, none for a user: https://learn.microsoft.com/graph/throttling-limits#microsoft-teams-service-limits
+    EXPORT = Limit("export of chats", 200, 1.2)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.
     FILES = Limit("SharePoint and OneDrive", 625, 60, grows=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.directory import Groups
+from source_microsoft_graph.streams.export import ExportableStream, UserExport
 from source_microsoft_graph.streams.users import Users
 
 
@@ -58,7 +59,18 @@ class Chats(ChildStream):
     shared = True
 
 
-class ChatMessages(ChildStream):
+class MessagesOfUsers(UserExport):
+    """Every message in the chats of a user, once for each of them: https://learn.microsoft.com/graph/api/chats-getallmessages"""
+
+    name = "chat_messages"
+    parent_class = Users
+    path_template = "users/{user_id}/chats/getAllMessages"
+    primary_key = ["id", "chat_id"]
+    service = Service.EXPORT
+    permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
+
+
+class ChatMessages(ExportableStream):
     """One row per chat and message, deleted ones included: https://learn.microsoft.com/graph/api/chat-list-messages"""
 
     parent_class = Chats
@@ -70,3 +82,4 @@ class ChatMessages(ChildStream):
     changed_since = {"$filter": "lastModifiedDateTime gt {before}", "$orderby": "lastModifiedDateTime desc"}
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50
+    export_class = MessagesOfUsers
