@@ -75,8 +75,8 @@ def members(groups: int) -> Work:
 class Bench:
     """The folder and the cores that all runs share, and what disturbed them."""
 
-    def __init__(self, folder: Path, runs: int, quick: bool) -> None:
-        self.folder, self.runs, self.quick = folder, runs, quick
+    def __init__(self, folder: Path, runs: int, quick: bool, users: int | None = None) -> None:
+        self.folder, self.runs, self.quick, self.users = folder, runs, quick, users
         self.cores = sorted(os.sched_getaffinity(0))[:2]
         self.disturbed: list[float] = []
         self.limits: Figures = {}
@@ -148,6 +148,41 @@ class Bench:
             tenant.communicate()
         columns = ["s", "CPU s", "tenant's core busy %", "records", *asked, "state kB", "states ÷ records %"]
         return _table(f"incremental: {users:,} users, one object in a hundred changed", runs, {"time": "s"}, columns)
+
+    def teams(self) -> str:
+        """Chat messages of N users and 10 N chats after an hour in which one in a hundred changed, by chat and by
+        export, under the published limits. The first sync of each way reads the full history."""
+        users = self.users or (100 if self.quick else 1000)
+        size = {
+            "users": users, "chats": 10 * users, "messages_per_chat": 10, "messages_in_longest_chat": 10,
+            "groups": 0, "applications": 0, "service_principals": 1, "devices": 0,
+        }  # fmt: skip
+        config, catalog, state, output = (
+            self.folder / name for name in ("config.json", "catalog.json", "state", "out")
+        )
+        catalog.write_text(json.dumps({"streams": [_configured("chat_messages", "incremental")]}))
+        command = [*CONTENDERS[CONNECTOR], "--config", str(config), "--catalog", str(catalog), "--state", str(state)]
+        runs: dict[str, list[Figures]] = {}
+        for way in ("chat", "user_export"):
+            wanted = {"size": size, "latency": LATENCY, "throttling": True}
+            state.write_text("[]")
+            with self._tenant(wanted) as (tenant, reach):
+                config.write_text(json.dumps({**reach["config"], "chat_messages_by": way, "lookback_window": "PT0S"}))
+                for title, every in (("first", 100), ("incremental", 0)):
+                    figures = run(command, output, self.cores, {"REQUESTS_CA_BUNDLE": reach["ca_bundle"]})
+                    if every:
+                        told = _change(tenant, {"streams": ["chat_messages"], "every": every})
+                    else:
+                        told = json.loads(tenant.communicate()[0])["account"]
+                    figures |= {"tenant's CPU s": told["tenant's CPU s"]} | _states(output, state)
+                    figures["records"] = sum(1 for _ in records(output))
+                    runs[f"{title}, by {way}"] = [figures]
+                    print(f"teams: {title}, by {way}: {figures['s']:.1f} s", file=sys.stderr, flush=True)
+        columns = ["s", "CPU s", "tenant's CPU s", "records", "peak MB", "state kB"]
+        title = f"teams: {users:,} users, {10 * users:,} chats, one message in a hundred changed, published limits"
+        by_chat, by_export = (runs[f"incremental, by {way}"] for way in ("chat", "user_export"))
+        ratio = _middle(by_export, "s") / _middle(by_chat, "s")
+        return f"{_table(title, runs, {}, columns)}\nIncremental, by export ÷ by chat: {ratio:.3f} of the time.\n"
 
     def startup(self) -> str:
         """Beside an import of all that the connector's modules import from the CDK."""
@@ -260,18 +295,19 @@ def _spread(runs: Sequence[Figures], figure: str) -> str:
 
 
 def main() -> None:
-    works = ("mail", "members", "memory", "throttled", "incremental", "startup")
+    works = ("mail", "members", "memory", "throttled", "incremental", "teams", "startup")
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="|".join(works), help="what to measure; everything if left out")
     parser.add_argument("--quick", action="store_true", help="everything small and once, in about a minute")
     parser.add_argument("--runs", type=int, help="runs of each (default: 3, or 1 with --quick)")
+    parser.add_argument("--users", type=int, help="users of the tenant in `teams`")
     chosen = parser.parse_args()
     if not set(chosen.works) <= set(works):
         parser.error(f"choose from {', '.join(works)}")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("Two cores are needed, one for the tenant and one for the reader.")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), chosen.runs or (1 if chosen.quick else 3), chosen.quick)
+        bench = Bench(Path(folder), chosen.runs or (1 if chosen.quick else 3), chosen.quick, chosen.users)
         tables = [getattr(bench, work)() for work in works if work in (chosen.works or works)]
     print("\n".join(tables))
     print(

@@ -776,6 +776,23 @@ def test_get_all_messages(reader: Reader) -> None:
     assert len(reader.items(f"/users/{user(reader.tenant)}/chats/getAllMessages?$top=50")) == len(messages) > 100
 
 
+def test_the_range_of_an_export_is_without_its_ends(reader: Reader) -> None:
+    """Both ends are given, with gt and lt on the time of the last change; what changed at them is not in it."""
+    path = f"/users/{user(reader.tenant)}/chats/getAllMessages?$top=50"
+    times = sorted({message["lastModifiedDateTime"] for message in reader.items(path)})
+    first, last = times[10], times[20]
+    within = f"lastModifiedDateTime gt {first} and lastModifiedDateTime lt {last}"
+
+    found = {message["lastModifiedDateTime"] for message in reader.items(f"{path}&$filter={within}")}
+    assert found == set(times[11:20])
+    for refused in (
+        f"lastModifiedDateTime gt {first}",
+        f"lastModifiedDateTime ge {first} and lastModifiedDateTime lt {last}",
+        f"createdDateTime gt {first} and createdDateTime lt {last}",
+    ):
+        assert reader.get(f"{path}&$filter={refused}").status == 400, refused
+
+
 # --- Throttling ---
 
 

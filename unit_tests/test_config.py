@@ -38,6 +38,7 @@ PARSED = Config(
     find_directory_extensions=False,
     message_body="html",
     immutable_ids=True,
+    chat_messages_by="chat",
     start_date=None,
     lookback_window=timedelta(hours=1),
     calendar_days_back=30,
@@ -86,6 +87,7 @@ def test_defaults_come_from_the_spec() -> None:
     assert set(shown) == {
         "calendar_days_ahead",
         "calendar_days_back",
+        "chat_messages_by",
         "extra_user_properties",
         "find_directory_extensions",
         "immutable_ids",

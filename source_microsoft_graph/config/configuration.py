@@ -39,7 +39,8 @@ class Config:
 
     `page_size` counts objects, `num_workers` requests under way at once. `start_date` bounds incremental reads only: a
     full refresh reads everything Graph keeps. `lookback_window` is how far before the end of the last read an
-    incremental read of a log begins. A view of a calendar has so many days before today and after it.
+    incremental read of a log, or of the export of a user's chats, begins. A view of a calendar has so many days before
+    today and after it.
     """
 
     tenant_id: str = field(repr=False)
@@ -56,6 +57,7 @@ class Config:
     find_directory_extensions: bool
     message_body: str
     immutable_ids: bool
+    chat_messages_by: str
     start_date: pendulum.DateTime | None
     lookback_window: timedelta
     calendar_days_back: int
@@ -114,6 +116,7 @@ class Config:
             find_directory_extensions=given["find_directory_extensions"],
             message_body=given["message_body"],
             immutable_ids=given["immutable_ids"],
+            chat_messages_by=given["chat_messages_by"],
             start_date=_date_time("start_date", given["start_date"]),
             lookback_window=_duration(given["lookback_window"]),
             # JSON Schema takes 100.0 for an integer.

@@ -67,6 +67,7 @@ class Service(Enum):
     CHATS = Limit("chats", 20, 1.2, min_interval=1.2)
     CHAT_MEMBERS = Limit("chat members", 30, 1.2, min_interval=1.2)
     CHAT_MESSAGES = Limit("chat messages", 20, 1.2, min_interval=1.2)
+    # For an app in a tenant alone, none for a user: https://learn.microsoft.com/graph/throttling-limits#microsoft-teams-service-limits
     TEAMS_EXPORT = Limit("Teams export", 200, 1.2)
     OUTLOOK = Limit("Outlook", 10_000, 600, grows=True, per_object=True)
     # 1,250 resource units, of which a listing costs 2.

@@ -28,8 +28,6 @@ from source_microsoft_graph.streams.directory import (
     DirectoryRoleMember,
     DirectoryRoles,
     DirectoryRoleTemplates,
-    GroupMember,
-    GroupOwner,
     Groups,
     ServicePrincipals,
 )
@@ -51,6 +49,7 @@ from source_microsoft_graph.streams.mailbox import (
     MailFolders,
     MailMessages,
 )
+from source_microsoft_graph.streams.relations import GroupMember, GroupOwner
 from source_microsoft_graph.streams.reports import (
     ReportCopilotUsage,
     ReportEmailActivity,

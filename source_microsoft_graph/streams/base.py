@@ -210,6 +210,10 @@ class GraphStream(HttpStream, ABC):
         """The ids that stand for the placeholders of the path, one listing each."""
         return ()
 
+    def owners_to_read(self, progress: SliceProgress | None) -> Iterable[Owner]:
+        """Those whose listings have to be requested: all of them, unless it is known in whose nothing changed."""
+        return self.owners()
+
     def stream_slices(
         self,
         sync_mode: SyncMode,
@@ -230,7 +234,8 @@ class GraphStream(HttpStream, ABC):
         if not self.is_child:
             yield {}
             return
-        for stream_slice in slices_of(self.owners(), self.placeholders, MAX_BATCH if self.batch_size > 1 else 1):
+        size = MAX_BATCH if self.batch_size > 1 else 1
+        for stream_slice in slices_of(self.owners_to_read(progress), self.placeholders, size):
             if self.sync.has_given_up(self.identity):
                 return
             yield stream_slice

@@ -16,10 +16,10 @@ from source_microsoft_graph.streams.permissions import left_out
 from source_microsoft_graph.streams.slices import Slice, owners_of
 from source_microsoft_graph.sync.cursors import SliceProgress
 
-_APP, _GROUP = "#microsoft.graph.servicePrincipal", "#microsoft.graph.group"
+APP, _GROUP = "#microsoft.graph.servicePrincipal", "#microsoft.graph.group"
 _NO_APPS = {_GROUP, "#microsoft.graph.user", "#microsoft.graph.device", "#microsoft.graph.orgContact"}
 
-_GROUPS_PERMISSIONS = (
+GROUPS_PERMISSIONS = (
     "Group.Read.All",
     "GroupMember.Read.All",
     "Group.ReadWrite.All",
@@ -54,7 +54,7 @@ class Groups(DeltaStream):
 
     path_template = "groups"
     service = Service.DIRECTORY
-    permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All")
+    permissions = (*GROUPS_PERMISSIONS, "Group.ReadBasic.All")
     least_permission = "GroupMember.Read.All"
     selects = True
     extension_target = "Group"
@@ -148,7 +148,7 @@ class GroupRelation(ChildStream, ABC):
         for (group,) in owners_of(stream_slice):
             for app in apps.get(group, ()):
                 if (group, app) not in listed:
-                    yield {"odata_type": _APP, "id": app, "group_id": group}
+                    yield {"odata_type": APP, "id": app, "group_id": group}
 
     def _apps_by_group(self) -> Mapping[str, Collection[str]]:
         """The ids of the apps that have this relation to each group. They are few, and read once a sync."""
@@ -159,24 +159,6 @@ class GroupRelation(ChildStream, ABC):
                 if related.get("odata_type") == _GROUP:
                     apps[related["id"]][related["service_principal_id"]] = None
         return apps
-
-
-class GroupMember(GroupRelation):
-    """One row per group and direct member of any type: https://learn.microsoft.com/graph/api/group-list-members"""
-
-    path_template = "groups/{group_id}/members"
-    permissions = (*_GROUPS_PERMISSIONS, "Group.ReadBasic.All", "GroupMember.ReadBasic.All")
-    more_permissions = {"members that are apps": GroupsOfApps.permissions}
-    app_relation = GroupsOfApps
-
-
-class GroupOwner(GroupRelation):
-    """One row per group and owner, a user or an app: https://learn.microsoft.com/graph/api/group-list-owners"""
-
-    path_template = "groups/{group_id}/owners"
-    permissions = _GROUPS_PERMISSIONS
-    more_permissions = {"owners that are apps": ObjectsOfApps.permissions}
-    app_relation = ObjectsOfApps
 
 
 class DirectoryRoles(DeltaStream):

@@ -10,6 +10,7 @@ import requests
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.directory import Groups
+from source_microsoft_graph.streams.export import ExportableStream, UserExport
 from source_microsoft_graph.streams.users import Users
 
 
@@ -116,7 +117,18 @@ class ChatMember(ChildStream):
     page_size = None
 
 
-class ChatMessages(ChildStream):
+class MessagesOfUsers(UserExport):
+    """Every message in the chats of a user, once for each of them: https://learn.microsoft.com/graph/api/chats-getallmessages"""
+
+    name = "chat_messages"
+    parent_class = Users
+    path_template = "users/{user_id}/chats/getAllMessages"
+    primary_key = ["id", "chat_id"]
+    service = Service.TEAMS_EXPORT
+    permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
+
+
+class ChatMessages(ExportableStream):
     """One row per chat and message, deleted ones included: https://learn.microsoft.com/graph/api/chat-list-messages"""
 
     parent_class = Chats
@@ -128,3 +140,4 @@ class ChatMessages(ChildStream):
     changed_since = {"$filter": "lastModifiedDateTime gt {before}", "$orderby": "lastModifiedDateTime desc"}
     permissions = ("Chat.Read.All", "Chat.ReadWrite.All")
     page_size = 50
+    export_class = MessagesOfUsers

@@ -1,7 +1,7 @@
 """How far a stream was read, from one sync to the next: what Airbyte keeps as its state.
 
     {"version": 1, "asked": "…", "since": "a delta token, or a time"}
-    {"version": 1, "asked": "…", "since": {"a time": "digests of the owners read since then"}}
+    {"version": 1, "asked": "…", "since": {"a time or a delta token": "digests of the owners read then"}}
 
 `asked` is the fingerprint of what is requested: records and columns depend on the configuration, so a state that was
 saved under another one is rejected. A state moves only after the records that it covers were handed over.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -77,6 +77,10 @@ class StreamCursor(ABC):
     def since(self, owner: tuple[str, ...] = ()) -> str | None:
         """From where to read; None means from the beginning."""
 
+    def is_known(self, owner: tuple[str, ...]) -> bool:
+        """Whether the owner was read before."""
+        return self.since(owner) is not None
+
     @abstractmethod
     def move(self, done: Mapping[Any, str]) -> None:
         """These were read, and their records handed over."""
@@ -137,10 +141,13 @@ class PerOwnerCursor(StreamCursor):
     """A position for each owner. Nearly all owners share one, for all that are read in one sync get the same; a new
     owner has none, and one whose listing failed keeps its own."""
 
-    def __init__(self, fingerprint: str, first: str | None) -> None:
-        """`first` is from where to read a new owner."""
+    def __init__(self, fingerprint: str, first: str | None, *, of_time: bool = True, forgets: bool = True) -> None:
+        """`first` is from where to read a new owner. `of_time` says that positions are times, and not delta tokens;
+        `forgets` that each sync meets all owners there are."""
         super().__init__(fingerprint)
         self._first = first
+        self._of_time = of_time
+        self._forgets = forgets
         self._positions: dict[str, str] = {}
         self._met: set[str] = set()
 
@@ -150,18 +157,37 @@ class PerOwnerCursor(StreamCursor):
             self._met.add(key)
             return self._positions.get(key, self._first)
 
+    def is_known(self, owner: tuple[str, ...]) -> bool:
+        """Whether the owner was read before."""
+        with self._lock:
+            return digest(*owner) in self._positions
+
+    def positions(self) -> list[str]:
+        """The positions that owners have, that of most owners first."""
+        with self._lock:
+            return [position for position, _ in Counter(self._positions.values()).most_common()]
+
+    def forget(self, position: str) -> None:
+        """The owners at this position are new owners again."""
+        with self._lock:
+            self._positions = {owner: its for owner, its in self._positions.items() if its != position}
+
     def move(self, done: Mapping[Any, str]) -> None:
         """`done` maps owners to their positions."""
         with self._lock:
-            self._positions.update((digest(*owner), position) for owner, position in done.items())
+            moved = {digest(*owner): position for owner, position in done.items()}
+            self._positions.update(moved)
+            self._met.update(moved)
 
     def close(self) -> None:
         """Forget the owners that no longer exist."""
+        if not self._forgets:
+            return
         with self._lock:
             self._positions = {owner: self._positions[owner] for owner in self._met if owner in self._positions}
 
     def _restore(self, since: Any) -> None:
-        for position in since:
+        for position in since if self._of_time else ():
             _check_time(position)
         self._positions = {
             owners[start : start + _DIGEST_LENGTH]: position

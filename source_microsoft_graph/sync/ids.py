@@ -73,6 +73,9 @@ class SeenIds:
             self._news.notify_all()
             return True
 
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self._seen
+
     def close(self, failure: Exception | None = None) -> None:
         """There will be no more; the first to say so is believed."""
         with self._news:

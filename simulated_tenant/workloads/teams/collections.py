@@ -86,7 +86,15 @@ def _latest_first(call: Call, collection: Collection, messages: Entities) -> Ent
 
 
 def _exported(call: Call, collection: Collection, messages: Entities) -> Entities:
-    return _within(messages, conditions(call.options.get("$filter", "")))
+    """All messages, or those in a range of their last changes, whose two ends are outside:
+    https://learn.microsoft.com/graph/api/chats-getallmessages#optional-query-parameters"""
+    span = conditions(call.options.get("$filter", ""))
+    for clause in span:
+        if clause.property != "lastModifiedDateTime" or clause.operator not in ("gt", "lt"):
+            raise problem("filter_unsupported", clause.property)
+    if span and sorted(clause.operator for clause in span) != ["gt", "lt"]:
+        raise problem("filter_unsupported", "lastModifiedDateTime")
+    return call.state.of(Teams).all_messages(call.ids["user"], span)
 
 
 def _exported_in_a_range(call: Call, collection: Collection, messages: Entities) -> Entities:

@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/teams-concept-overview
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -14,6 +14,7 @@ import orjson
 
 from simulated_tenant import graph_types
 from simulated_tenant.entities import Entities
+from simulated_tenant.filters import Condition
 from simulated_tenant.history import History, current
 from simulated_tenant.shapes import EPOCH, TYPE_MARK, Entity, Fabric, Shape, fragment, graph_time, hexadecimal, marked
 from simulated_tenant.state import State
@@ -203,8 +204,10 @@ class Teams:
         return self.state.histories.get(("chatMessage", chat))
 
     def founded(self, chat: int) -> int:
-        """How many messages a chat held when the tenant was founded, or it was; every seventh is empty."""
+        """How many messages a chat held when the tenant was founded, where every seventh is empty, or it was: one."""
         size = self.state.size
+        if chat >= size.chats:
+            return 1
         return size.messages_in_longest_chat if chat == 0 else 0 if chat % 7 == 6 else size.messages_per_chat
 
     def messages(self, chat: int) -> Entities:
@@ -218,15 +221,22 @@ class Teams:
         new = range(founded, history.count) if history else ()
         if history and (number := next((n for n in new if history.values[n]["id"] == text), None)) is not None:
             return number
-        number = round((int(text) / 1000 - EPOCH.timestamp()) / MESSAGE_GAP.total_seconds()) if text.isdecimal() else -1
+        first = self.first_message(chat).timestamp()
+        number = round((int(text) / 1000 - first) / MESSAGE_GAP.total_seconds()) if text.isdecimal() else -1
         return number if 0 <= number < founded and self.message(chat, number)["id"] == text else None
+
+    def first_message(self, chat: int) -> datetime:
+        """When the first message of a chat was written: when the tenant was founded, or the chat was."""
+        history = self.state.histories.get("chat")
+        values = history.values.get(chat, {}) if history and chat >= self.state.size.chats else {}
+        return datetime.fromisoformat(values["createdDateTime"]) if values else EPOCH
 
     def message(self, chat: int, number: int) -> Entity:
         """A message as it was first. Its id is a time in milliseconds, unique in its chat only.
 
         A deleted message stays, emptied.
         """
-        created, edited, deleted = EPOCH + MESSAGE_GAP * number, number % 10 == 3, number % 15 == 7
+        created, edited, deleted = self.first_message(chat) + MESSAGE_GAP * number, number % 10 == 3, number % 15 == 7
         modified = created + timedelta(minutes=3) if edited or deleted else created
         own = {
             "id": str(int(created.timestamp() * 1000)),
@@ -242,9 +252,11 @@ class Teams:
             message["eventDetail"] = self.event_details[(5 * chat + number) % len(self.event_details)]
         return message
 
-    def all_messages(self, user: int) -> Entities:
+    def all_messages(self, user: int, span: Iterable[Condition] = ()) -> Entities:
         """The export of a user's chats: https://learn.microsoft.com/graph/api/chats-getallmessages"""
         messages = {chat: self.messages(chat) for chat in self.chats_of(user)}
+        for clause in span:
+            messages = {chat: held.where(clause) for chat, held in messages.items()}
         pairs = [(chat, number) for chat, held in messages.items() for number in held.ascending]
         return Entities(pairs, lambda pair: messages[pair[0]].make(pair[1]))
 
