@@ -110,6 +110,7 @@ ALSO_LISTED: Mapping[str, tuple[str, ...]] = {
         "phoneUserConversationMember", "skypeForBusinessUserConversationMember", "skypeUserConversationMember",
     ),
     "directoryObject": ("user", "group", "device", "servicePrincipal", "orgContact", "agentIdentity"),
+    "mailFolder": ("mailSearchFolder",),
     "message": ("calendarSharingMessage", "eventMessageRequest", "eventMessageResponse"),
     "namedLocation": ("ipNamedLocation", "countryNamedLocation"),
     "servicePrincipal": ("agentIdentity", "agentIdentityBlueprintPrincipal"),
@@ -170,8 +171,9 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "source": OBJECT,
         "viewpoint": OBJECT,
     },
-    # A navigation property that the connector asks for.
-    "listItem": {"fields": "fieldValueSet"},
+    # A navigation property that the connector asks for. Each list has columns of its own.
+    "listItem": {"fields": OBJECT},
+    "mailFolder": {"sizeInBytes": "Int64"},
     "file": {"irmEffectivelyEnabled": "Boolean", "irmEnabled": "Boolean"},
     "photo": {"alternateTakenDateTime": "DateTimeOffset"},
     "shared": {"effectiveRoles": ["String"]},
@@ -228,6 +230,10 @@ UNDECLARED_IN_LISTS: Mapping[str, Mapping[str, Mapping[str, PropertyType]]] = {
     },
     "drive": _IDENTITIES_OF_FILES,
     "driveItem": _IDENTITIES_OF_FILES,
+    "list": _IDENTITIES_OF_FILES,
+    "listItem": _IDENTITIES_OF_FILES,
+    "permission": _IDENTITIES_OF_FILES | {"sharePointIdentity": {"email": "String"}},
+    "site": _IDENTITIES_OF_FILES,
 }
 """The same for what only the lists of one type send: type of the list → type → property → its type."""
 
@@ -239,6 +245,7 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # What each of the 48 kinds of evidence adds stays inside the JSON, as do the results of the actions on a device.
     "managedDevice": {"deviceActionResult": ()},
     "security.alert": {"security.alertEvidence": ()},
+    "permission": {"identitySet.user": ("sharePointIdentity",)},
     "user": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},
     "group": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},
     "directoryObject": {"serviceProvisioningError": ("serviceProvisioningXmlError",)},

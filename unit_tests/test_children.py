@@ -366,7 +366,7 @@ def test_an_app_that_cannot_be_asked_leaves_the_stream_incomplete(
 
     assert ("u", "g1") in keys(output, "id", "group_id")
     assert statuses(output, stream)[-1] == "INCOMPLETE"
-    assert "app s9" in told(output, stream)
+    assert "service_principal s9" in told(output, stream)
 
 
 @pytest.mark.parametrize(
