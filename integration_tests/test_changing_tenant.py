@@ -15,6 +15,7 @@ import pytest
 from integration_tests.reader import Entity, Reader, assert_reads_what_is_expected, refusal, user
 from simulated_tenant import Size, Tenant, Traits, Unchangeable
 from simulated_tenant.catalogue import CATALOGUE, STREAM_TYPES
+from simulated_tenant.collection import Report
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 IMMUTABLE = 'IdType="ImmutableId"'
@@ -27,10 +28,12 @@ def able(*verbs: str) -> list[str]:
     return [stream for stream, possible in POSSIBLE.items() if possible >= set(verbs)]
 
 
-RESTORABLE, MOVING, EDITING, GROWING = able("restore"), able("move"), able("edit"), able("add")
+RESTORABLE, MOVING, EDITING = able("restore"), able("move"), able("edit")
+REPORTS = [stream for stream, (collection, *_) in CATALOGUE.streams.items() if isinstance(collection, Report)]
+GROWING = [stream for stream in able("add") if stream not in REPORTS]
 # A deleted message of Teams stays, emptied.
 DELETING = [stream for stream in able("delete") if STREAM_TYPES[stream] != "chatMessage"]
-LOGS = [stream for stream, possible in POSSIBLE.items() if possible == {"add"}]
+LOGS = [stream for stream in GROWING if POSSIBLE[stream] == {"add"}]
 # The collection that tracks the objects of each stream, or of one folder of them.
 TRACKED = {
     stream: max(tracked, key=lambda each: each.stream == stream)
@@ -222,6 +225,20 @@ def test_logs_only_grow(tenant: Tenant, stream: str) -> None:
             change(stream, key)
     tenant.edit("users", {"id": user(tenant)})
     assert contents(tenant, stream) == before
+
+
+@pytest.mark.parametrize("stream", REPORTS)
+def test_reports_grow_by_a_day(reader: Reader, stream: str) -> None:
+    """One day's rows come, or the report is made anew for that day, and no row can be changed."""
+    before = contents(reader.tenant, stream)
+    key = reader.tenant.add(stream)
+    after = assert_reads_what_is_expected(reader, stream)
+    new = after.keys() - before.keys()
+    assert tuple(key.values()) in new
+    assert {after[row]["reportDate"] for row in new} == {key["id"].split()[0]}
+    for change in (reader.tenant.edit, reader.tenant.delete, reader.tenant.move, reader.tenant.restore):
+        with pytest.raises(Unchangeable, match=f"in {stream}, a report"):
+            change(stream, key)
 
 
 @pytest.mark.parametrize("stream", [stream for stream, possible in POSSIBLE.items() if not possible])

@@ -41,7 +41,7 @@ class Users(DeltaStream):
         "User.ReadBasic.All",
     )
     selects = True
-    extension_target = "User"
+    extension_target: ClassVar[str | None] = "User"
     never_empty = True
 
     # The configuration says which users are read. Graph takes the filter, and up to fifteen values in one `in`:
@@ -177,6 +177,7 @@ class UserManager(Users):
     primary_key = "user_id"
     own_id = "user_id"
     cursor_field = []
+    extension_target = None
     permissions = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
     query = {"$select": "id,userPrincipalName", "$expand": "manager($select=id)"}
     selects = False
