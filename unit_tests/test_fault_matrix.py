@@ -203,8 +203,8 @@ class Tenant:
         preferred = re.search(r"maxpagesize=(\d+)", headers.get("Prefer", ""))
         size = min(2, int(options.get("$top", 2)), int(preferred[1]) if preferred else 2)
         count = 0 if path.endswith(EMPTY) else len(ids_in(path))
-        # The users' managers are a stream of their own.
-        more = {"manager": {"id": "the-manager"}} if path == "users" else {}
+        # The users' managers are a stream of their own, and so are the permissions of shared items.
+        more = {"manager": {"id": "the-manager"}} if path == "users" else {"shared": {}}
         numbers = range(first, min(first + size, count))
         page: Page = {"value": [{"id": an_id(path, number), "x": 1, **more} for number in numbers]}
         if first + size < count:
