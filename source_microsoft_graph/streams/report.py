@@ -92,7 +92,8 @@ class ReportStream(GraphStream, ABC):
         today = self.sync.started_at.date()
         first = today - timedelta(days=_OLDEST)
         if position:
-            first = max(first, date.fromisoformat(position) + timedelta(days=1))
+            # A state that somebody wrote may hold a time.
+            first = max(first, date.fromisoformat(position[:10]) + timedelta(days=1))
         elif self.sync.config.start_date:
             first = max(first, self.sync.config.start_date.date())
         for number in range((today - first).days - _NEWEST + 1):
