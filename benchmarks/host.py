@@ -21,6 +21,7 @@ from itertools import islice
 
 from simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
 from simulated_tenant.collection import Endpoint
+from simulated_tenant.tenant import GRANTS
 from simulated_tenant.throttling import Throttle, Window
 
 NOBODY = dict.fromkeys(("guests", "on_premises_mailboxes", "blocked_onedrives", "without_onedrive"), 0)
@@ -85,7 +86,10 @@ def change(tenant: Tenant, streams: Sequence[str], every: int) -> None:
 def main() -> None:
     core, wanted = int(sys.argv[1]), json.loads(sys.argv[2])
     os.sched_setaffinity(0, {core})
-    tenant = Tenant(Size(**{**NOBODY, **wanted["size"]}))
+    size = Size(**{**NOBODY, **wanted["size"]})
+    # Every tenant has service principals. Where this one has none, the app may not list them.
+    grants = set(GRANTS) if size.service_principals else set(GRANTS) - {"Application.Read.All"}
+    tenant = Tenant(size, grants=grants)
     tenant.traits.empty_pages = False
     tenant.requests.keep = False
     tenant.throttle = meter = Meter(tenant, wanted["latency"])
