@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -83,3 +85,10 @@ def test_no_imports_form_a_circle() -> None:
 def test_every_room_is_used() -> None:
     """The list of rooms is the package's."""
     assert {layer(module) for module in MODULES} == set(LAYERS)
+
+
+def test_the_floor_of_the_benchmarks_has_no_cdk() -> None:
+    """It measures what reading costs without the CDK, and takes the connector's names of columns for it."""
+    look = "import sys, benchmarks.floor; sys.exit('airbyte_cdk' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0

@@ -14,12 +14,12 @@ from source_microsoft_graph.errors import ProtocolBroken
 from source_microsoft_graph.graph.catalogue import Action, classify
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.delta import last_of_each
+from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.streams.records import (
     ambiguous,
     camel_case,
     is_extension,
     snake_case,
-    to_line,
     to_record,
 )
 

@@ -47,7 +47,7 @@ from source_microsoft_graph.read.handover import Handover, LastItem, ReadStopped
 from source_microsoft_graph.read.progress import ProgressReporter
 from source_microsoft_graph.read.workers import Workers
 from source_microsoft_graph.streams.base import GraphStream
-from source_microsoft_graph.streams.records import to_line
+from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.sync.context import Sync
 from source_microsoft_graph.sync.cursors import SliceProgress, StreamCursor
 

@@ -13,9 +13,10 @@ import orjson
 from source_microsoft_graph.errors import GraphError, ProtocolBroken, TokenRejected
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
-from source_microsoft_graph.streams.records import REMOVED, to_line
+from source_microsoft_graph.streams.records import REMOVED
 from source_microsoft_graph.streams.seen_records import SeenRecords
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.waiting import WaitingLines
