@@ -22,6 +22,10 @@ from source_microsoft_graph.streams.records import (
     snake_case,
     to_record,
 )
+from source_microsoft_graph.streams.report import ReportStream
+from source_microsoft_graph.sync.context import Sync
+from unit_tests.graph_api import FakeGraph, read, statuses, warnings
+from unit_tests.roll import every_stream
 
 BOTH_WAYS = [
     ("id", "id"),
@@ -296,6 +300,29 @@ def test_what_was_ambiguous_is_noted_once() -> None:
         to_record({"ID": "2", "id": "1", "aList": [{"aB": 1, "a_b": 2, "A_b": 3}]})
 
     assert ambiguous == {"id": ["id", "ID"], "a_b": ["aB", "a_b", "A_b"]}
+
+
+# Reports are files, whose columns have the names of the file.
+@pytest.mark.parametrize(
+    "stream",
+    [stream.name for stream in every_stream() if not stream.is_child and not isinstance(stream, ReportStream)],
+)
+def test_a_sync_warns_of_what_became_ambiguous(stream: str, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, whichever page held it, and while another thread finds more of them."""
+    to_record({"aB": 1, "a_b": 2})
+    warn_once = Sync.warn_once
+
+    def and_find_more(sync: Sync, key: Any, warning: str) -> None:
+        to_record({f"aB{len(ambiguous)}": 1, f"a_b{len(ambiguous)}": 2})
+        warn_once(sync, key, warning)
+
+    graph.holds_one_of_each()
+    monkeypatch.setattr(Sync, "warn_once", and_find_more)
+
+    output = read(stream)
+
+    assert statuses(output, stream)[-1] == "COMPLETE"
+    assert len([warning for warning in warnings(output) if "a_b, which would both be column a_b:" in warning]) == 1
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ class GraphStream(HttpStream, ABC):
 
     key_within: ClassVar[tuple[str, ...]] = ()
     """Further columns of the primary key, which the stream itself gives each record: an id is unique only with them."""
+
     page_size: int | None = 999
     """The most objects Graph serves in a page; None where it refuses `$top`."""
 
@@ -108,11 +109,13 @@ class GraphStream(HttpStream, ABC):
 
     each_owner_has_it: ClassVar[bool] = False
     """Whether every owner has such a collection, so that a 404 for all of them is a refusal of Graph's."""
+
     last_version_counts: ClassVar[bool] = False
     """Whether a listing names an object several times, and the stream emits the last version of each."""
 
     expensive: ClassVar[bool] = False
     """Whether it takes so many requests that it is read only where it is named."""
+
     cursor_field: str | list[str] = []
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
 
@@ -361,13 +364,12 @@ class GraphStream(HttpStream, ABC):
             entity = entities.pop()
             # The CDK takes an empty record for the end of the sync.
             if entity:
-                record = to_record(entity, parents)
-                if ambiguous:
-                    self._warn_of_ambiguous()
-                yield record
+                yield to_record(entity, parents)
+        self._warn_of_ambiguous()
 
+    # Other threads add columns meanwhile.
     def _warn_of_ambiguous(self) -> None:
-        for column, names in ambiguous.items():
+        for column, names in ambiguous.copy().items():
             self.sync.warn_once(
                 ("ambiguous", column),
                 f"Graph sends {' and '.join(names)}, which would both be column {column}: each after the first keeps "
