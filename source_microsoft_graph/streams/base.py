@@ -264,6 +264,11 @@ class GraphStream(HttpStream, ABC):
             if seen_ids.add(record["id"]):
                 yield record
 
+    def every_record(self) -> Iterator[dict[str, Any]]:
+        """All there are, as in a full refresh."""
+        for stream_slice in self.slices(None):
+            yield from self.records(stream_slice, None)
+
     def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
         """The tenant's own collection, or one for each owner in the slice."""
         if not stream_slice:
@@ -419,9 +424,7 @@ class GraphStream(HttpStream, ABC):
         return self.sync.shared_ids(type(self), self._list_keys)
 
     def _list_keys(self) -> Iterator[Owner]:
-        for stream_slice in self.slices(None):
-            for record in self.records(stream_slice, None):
-                yield self.key_of(record)
+        yield from map(self.key_of, self.every_record())
         if failure := self.failure_of_all_owners():
             raise failure
 

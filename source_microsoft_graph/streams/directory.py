@@ -153,11 +153,9 @@ class GroupRelation(ChildStream, ABC):
     def _apps_by_group(self) -> Mapping[str, Collection[str]]:
         """The ids of the apps that have this relation to each group. They are few, and read once a sync."""
         apps: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        relation = self.app_relation(self.sync)
-        for stream_slice in relation.slices(None):
-            for related in relation.records(stream_slice, None):
-                if related.get("odata_type") == _GROUP:
-                    apps[related["id"]][related["service_principal_id"]] = None
+        for related in self.app_relation(self.sync).every_record():
+            if related.get("odata_type") == _GROUP:
+                apps[related["id"]][related["service_principal_id"]] = None
         return apps
 
 

@@ -187,7 +187,7 @@ def _directory_extensions(sync: Sync) -> _Answer:
     source, records = _first_readable(sync, AvailableExtensions(sync), ExtensionsOfApplications(sync))
     apps = None
     if isinstance(source, ExtensionsOfApplications):
-        apps = {app["app_id"].replace("-", "").lower() for app in _records(RegisteredAppIds(sync))}
+        apps = {app["app_id"].replace("-", "").lower() for app in RegisteredAppIds(sync).every_record()}
 
     def tells_of(name: str) -> bool:
         found = _DIRECTORY_EXTENSION.match(name)
@@ -206,7 +206,7 @@ def _directory_extension(record: Mapping[str, Any]) -> _Extension:
 def _schema_extensions(sync: Sync, wanted: Collection[str]) -> _Answer:
     """Those that are wanted or belong to apps of the tenant: Graph lists the ones of all tenants."""
     _, records = _first_readable(sync, SchemaExtensions(sync))
-    apps = {app["app_id"] for app in _records(AppIds(sync))} if records else set()
+    apps = {app["app_id"] for app in AppIds(sync).every_record()} if records else set()
     own = [record for record in records if record["id"] in wanted or record.get("owner") in apps]
     return _Answer([_schema_extension(record) for record in own], lambda name: not _DIRECTORY_EXTENSION.match(name))
 
@@ -226,7 +226,7 @@ def _first_readable(sync: Sync, *sources: GraphStream) -> tuple[GraphStream, lis
             refusals.append(sync.auth.credentials.grant(in_words(source)))
             continue
         try:
-            records = list(_records(source))
+            records = list(source.every_record())
         except StreamRefused as refused:
             refusals.append(str(refused))
             continue
@@ -234,8 +234,3 @@ def _first_readable(sync: Sync, *sources: GraphStream) -> tuple[GraphStream, lis
             sync.logger.warning(f"Only the extensions of apps that are registered in this tenant are found. {refusal}")
         return source, records
     raise StreamRefused(f"{sources[0].name}: {' Or: '.join(refusals)}")
-
-
-def _records(source: GraphStream) -> Iterator[dict[str, Any]]:
-    for stream_slice in source.slices(None):
-        yield from source.records(stream_slice, None)
