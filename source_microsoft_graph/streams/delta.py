@@ -13,6 +13,7 @@ import orjson
 from source_microsoft_graph.errors import GraphError, ProtocolBroken, TokenRejected
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
@@ -134,26 +135,22 @@ def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Itera
     in memory. One that cannot be written waits in memory, for whoever prints it to refuse it."""
     marks = array("q")
     unwritten: list[dict[str, Any]] = []
-    failure: GraphError | None = None
+    failures: list[GraphError] = []
     with WaitingLines() as waiting:
-        try:
-            for record in records:
-                try:
-                    line = to_line(record)
-                except ProtocolBroken:
-                    unwritten.append(record)
-                    continue
-                waiting.append(line + b"\n")
-                marks.append(hash(tuple(record[name] for name in key)))
-        except GraphError as error:
-            failure = error
+        for record in collecting(failures, records):
+            try:
+                line = to_line(record)
+            except ProtocolBroken:
+                unwritten.append(record)
+                continue
+            waiting.append(line + b"\n")
+            marks.append(hash(tuple(record[name] for name in key)))
         is_last = _last_times(marks)
         for number, line in enumerate(waiting):
             if is_last[number]:
                 yield orjson.loads(line)
     yield from unwritten
-    if failure:
-        raise failure
+    raise_first(failures)
 
 
 def _last_times(marks: array[int]) -> bytearray:

@@ -12,6 +12,7 @@ from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.delta import DeltaStream
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.permissions import left_out
 from source_microsoft_graph.streams.slices import Slice, owners_of
 from source_microsoft_graph.sync.cursors import SliceProgress
@@ -123,22 +124,17 @@ class GroupRelation(ChildStream, ABC):
     # An app that is listed both ways, should Graph come to list them, is one record: the one that the group lists.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
         listed: set[tuple[str, str]] = set()
-        failure: GraphError | None = None
-        try:
-            for record in super().records(stream_slice, progress):
-                if record.get("odata_type") not in _NO_APPS:
-                    listed.add((record["group_id"], record["id"]))
-                yield record
-        except GraphError as error:
-            failure = error
-        try:
-            yield from self._apps(stream_slice, listed)
-        except GraphError as error:
-            # Each slice gets the same error, and the stream fails by one of them.
-            if self.sync.is_first((self.identity, "apps")):
-                failure = failure or error
-        if failure:
-            raise failure
+        failures: list[GraphError] = []
+        of_apps: list[GraphError] = []
+        for record in collecting(failures, super().records(stream_slice, progress)):
+            if record.get("odata_type") not in _NO_APPS:
+                listed.add((record["group_id"], record["id"]))
+            yield record
+        yield from collecting(of_apps, self._apps(stream_slice, listed))
+        # Each slice gets the same error, and the stream fails by one of them.
+        if of_apps and self.sync.is_first((self.identity, "apps")):
+            failures += of_apps
+        raise_first(failures)
 
     def _apps(self, stream_slice: Slice, listed: Set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
         """The apps that are related to the groups of the slice and were not listed with them."""

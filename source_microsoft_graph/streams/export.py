@@ -9,7 +9,7 @@ from abc import ABC
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, cast
 
 import requests
 
@@ -19,14 +19,13 @@ from source_microsoft_graph.graph.catalogue import Action
 from source_microsoft_graph.graph.client import PageResponse
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.slices import Slice, owners_of, slices_of
 from source_microsoft_graph.sync.context import Owner, Sync, as_text
 from source_microsoft_graph.sync.cursors import CursorMove, PerOwnerCursor, SliceProgress, StreamCursor, digest
 from source_microsoft_graph.sync.seen_keys import SeenKeys
-
-T = TypeVar("T")
 
 BY_EXPORT = "user_export"
 """What the configuration calls this way of reading."""
@@ -143,15 +142,14 @@ class ExportableStream(ChildStream, ABC):
         met: set[str] = set()
         failures: list[GraphError] = []
         if not self.sync.has_given_up(self._export_key):
-            for message in _collecting(failures, loop.records(export.listings(stream_slice, progress))):
+            for message in collecting(failures, loop.records(export.listings(stream_slice, progress))):
                 met.add(message["chat_id"])
                 yield message
         refused = self._refused_among(users, loop)
-        yield from _collecting(failures, self._by_chat(self._chats_of(refused), progress))
+        yield from collecting(failures, self._by_chat(self._chats_of(refused), progress))
         if progress:
             yield from self._completed(users, met, progress, failures)
-        if failures:
-            raise failures[0]
+        raise_first(failures)
 
     @property
     def _export_key(self) -> tuple[Any, str]:
@@ -182,10 +180,9 @@ class ExportableStream(ChildStream, ABC):
 
     def _by_chat(self, chats: Iterable[Owner], progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
         failures: list[GraphError] = []
-        for stream_slice in slices_of(_collecting(failures, chats), self.placeholders, self.batch_size):
-            yield from _collecting(failures, super().records(stream_slice, progress))
-        if failures:
-            raise failures[0]
+        for stream_slice in slices_of(collecting(failures, chats), self.placeholders, self.batch_size):
+            yield from collecting(failures, super().records(stream_slice, progress))
+        raise_first(failures)
 
     def _completed(
         self, users: list[Owner], met: set[str], progress: SliceProgress, failures: list[GraphError]
@@ -194,7 +191,7 @@ class ExportableStream(ChildStream, ABC):
         The users stay where they were if that cannot be read."""
         cursor, failed = progress.cursor, len(failures)
         new = [(chat,) for chat in met if not cursor.is_known((chat,))] if any(map(cursor.is_known, users)) else []
-        yield from _collecting(failures, self._by_chat(sorted(new), progress))
+        yield from collecting(failures, self._by_chat(sorted(new), progress))
         if len(failures) > failed:
             for user in users:
                 progress.done.pop(user, None)
@@ -205,11 +202,3 @@ class ExportableStream(ChildStream, ABC):
         for chat in met:
             if chat not in elsewhere:
                 progress.done.setdefault((chat,), self.sync.resume_from)
-
-
-def _collecting(failures: list[GraphError], items: Iterable[T]) -> Iterator[T]:
-    """The items; what ends them is added to the failures."""
-    try:
-        yield from items
-    except GraphError as failure:
-        failures.append(failure)

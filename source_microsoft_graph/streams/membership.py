@@ -15,6 +15,7 @@ from source_microsoft_graph.errors import GraphError, StreamRefused, TokenReject
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.delta import stamped, tombstone
 from source_microsoft_graph.streams.directory import APP, GroupRelation, Groups
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.permissions import left_out
@@ -162,19 +163,15 @@ class TrackedRelation(GroupRelation, ABC):
         """The rows of today, and what the changes say beyond them."""
         named = {owner[0]: dict(self._named(owner, progress)) for owner in owners_of(stream_slice)}
         disputed: set[str] = set()
-        failure: GraphError | None = None
-        try:
-            for record in records:
-                if named[record["group_id"]].pop(record["id"], None) == _LEFT:
-                    disputed.add(record["group_id"])
-                yield record
-        except GraphError as error:
-            failure = error
+        failures: list[GraphError] = []
+        for record in collecting(failures, records):
+            if named[record["group_id"]].pop(record["id"], None) == _LEFT:
+                disputed.add(record["group_id"])
+            yield record
         for group in [group for group in named if (group,) in progress.done]:
             yield from self._unlisted(group, named[group])
             self._move_on(group, progress, is_disputed=group in disputed)
-        if failure:
-            raise failure
+        raise_first(failures)
 
     def _named(self, owner: Owner, progress: SliceProgress) -> People:
         return self._changes(progress).named.get(progress.since(owner) or "", {}).get(owner[0], {})

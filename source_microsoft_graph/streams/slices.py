@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from source_microsoft_graph.errors import GraphError
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.sync.context import Owner
 
 Slice = Mapping[str, Any]
@@ -19,19 +20,15 @@ Slice = Mapping[str, Any]
 def slices_of(owners: Iterable[Owner], placeholders: Sequence[str], size: int) -> Iterator[Slice]:
     """Up to `size` owners a slice. If finding owners fails, the failure is raised after those that were found."""
     chunk: list[Owner] = []
-    failure: GraphError | None = None
-    try:
-        for owner in owners:
-            chunk.append(owner)
-            if len(chunk) == size:
-                yield _slice(chunk, placeholders)
-                chunk = []
-    except GraphError as error:
-        failure = error
+    failures: list[GraphError] = []
+    for owner in collecting(failures, owners):
+        chunk.append(owner)
+        if len(chunk) == size:
+            yield _slice(chunk, placeholders)
+            chunk = []
     if chunk:
         yield _slice(chunk, placeholders)
-    if failure:
-        raise failure
+    raise_first(failures)
 
 
 def _slice(owners: Sequence[Owner], placeholders: Sequence[str]) -> Slice:
