@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterator
-from datetime import datetime
 
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.slices import Slice
-from source_microsoft_graph.streams.window import learn_the_time
+from source_microsoft_graph.streams.window import learn_the_time, with_look_back
 from source_microsoft_graph.sync.context import as_text
 from source_microsoft_graph.sync.cursors import CursorMove, SingleCursor, SliceProgress, StreamCursor
 
@@ -32,10 +31,5 @@ class ChangedStream(GraphStream, ABC):
         learn_the_time(self)
         position = progress.since()
         move = CursorMove(position or "", self.sync.resume_from)
-        yield self.listing(self.path(), {}, since=self._since(position), move=move)
-
-    def _since(self, position: str | None) -> str | None:
-        config = self.sync.config
-        if position:
-            return as_text(datetime.fromisoformat(position) - config.lookback_window)
-        return as_text(config.start_date) if config.start_date else None
+        start = with_look_back(self, position)
+        yield self.listing(self.path(), {}, since=as_text(start) if start else None, move=move)

@@ -22,6 +22,7 @@ from source_microsoft_graph.streams.child import ChildStream
 from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
+from source_microsoft_graph.streams.page_requests import just_before
 from source_microsoft_graph.streams.slices import Slice, owners_of, slices_of
 from source_microsoft_graph.sync.context import Owner, Sync, as_text
 from source_microsoft_graph.sync.cursors import CursorMove, PerOwnerCursor, SliceProgress, StreamCursor, digest
@@ -57,14 +58,13 @@ class UserExport(ChildStream, ABC):
             yield listing
 
     def _after(self, owner: Owner, progress: SliceProgress | None) -> str:
-        """The time before the first change to read. Graph takes gt and not ge, and counts in milliseconds."""
+        """The time before the first change to read."""
         since = progress.since(owner) if progress else None
         if not progress or not since:
             return _FIRST
         # Some changes, such as reactions, are shown late.
         again = self.sync.config.lookback_window if progress.cursor.is_known(owner) else timedelta()
-        after = datetime.fromisoformat(since) - again - timedelta(milliseconds=1)
-        return f"{after:%Y-%m-%dT%H:%M:%S}.{after.microsecond // 1000:03}Z"
+        return just_before(datetime.fromisoformat(since) - again)
 
     def parse_response(self, response: requests.Response, **options: Any) -> Iterator[dict[str, Any]]:
         for message in super().parse_response(response, **options):

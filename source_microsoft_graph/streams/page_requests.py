@@ -42,14 +42,19 @@ def changes_since(since: str | None, changed_since: Mapping[str, str]) -> Mappin
     `{until}` a time that no clock has reached."""
     if not since or not changed_since:
         return {}
-    before = datetime.fromisoformat(since) - timedelta(milliseconds=1)
     until = datetime.now(UTC) + _FAR
     times = {
         "since": since,
         "until": f"{until:%Y-%m-%d}T00:00:00Z",
-        "before": f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z",
+        "before": just_before(datetime.fromisoformat(since)),
     }
     return {option: value.format(**times) for option, value in changed_since.items()}
+
+
+def just_before(time: datetime) -> str:
+    """The millisecond before a time in UTC, where Graph takes `gt` and not `ge`: Teams counts in milliseconds."""
+    before = time - timedelta(milliseconds=1)
+    return f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"
 
 
 def with_page_size(headers: Mapping[str, str], page_size: int | None) -> Mapping[str, str]:

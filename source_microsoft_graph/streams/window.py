@@ -56,9 +56,7 @@ class WindowStream(GraphStream, ABC):
 
     def _start(self, position: str | None) -> datetime | None:
         """From when on to read; None, which is the beginning, where that is before all that the service keeps."""
-        start: datetime | None = self.sync.config.start_date
-        if position:
-            start = datetime.fromisoformat(position) - self.sync.config.lookback_window
+        start = with_look_back(self, position)
         is_kept = start and (self.kept_for is None or start > self.sync.started_at - self.kept_for)
         return start if is_kept else None
 
@@ -75,6 +73,13 @@ class WindowStream(GraphStream, ABC):
             clauses.insert(0, f"{time} ge {stream_slice['after']}")
         query: Mapping[str, str] = {**self.query, "$filter": " and ".join(clauses)}
         yield self.listing(self.path(), {}, query, move=CursorMove(stream_slice["position"], stream_slice["until"]))
+
+
+def with_look_back(stream: GraphStream, position: str | None) -> datetime | None:
+    """From when on to read what Graph shows late: some time before this position, or the configured date where there
+    is none yet. None is the beginning."""
+    config = stream.sync.config
+    return datetime.fromisoformat(position) - config.lookback_window if position else config.start_date
 
 
 def learn_the_time(stream: GraphStream) -> None:
