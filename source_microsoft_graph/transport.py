@@ -20,9 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar, cast
 
 import requests
+from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -81,6 +83,18 @@ class BoundedAdapter(TcpKeepaliveHTTPAdapter):
             response._content = body(response, self.bounds.unpacked)
             response._content_consumed = True  # type: ignore[attr-defined]
         return response
+
+
+def bounded_session(bounds: Bounds) -> requests.Session:
+    """A session whose HTTPS connections hold each response to these bounds, enough of them for all workers.
+
+    It keeps no cookie: each cookie of a page would go along with all later requests, until Graph refuses their size.
+    """
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    pool = {"pool_connections": MAX_CONNECTION_POOL_SIZE, "pool_maxsize": MAX_CONNECTION_POOL_SIZE}
+    session.mount("https://", BoundedAdapter(bounds, **pool))
+    return session
 
 
 def body(response: requests.Response, most: int) -> bytes:

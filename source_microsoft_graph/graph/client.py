@@ -14,11 +14,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
-from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
@@ -38,7 +36,7 @@ from source_microsoft_graph.retries import (
     retry_after,
     throttled_wait,
 )
-from source_microsoft_graph.transport import BoundedAdapter, Bounds, chunks
+from source_microsoft_graph.transport import Bounds, bounded_session, chunks
 from source_microsoft_graph.version import VERSION
 
 _logger = logging.getLogger("airbyte")
@@ -146,23 +144,13 @@ class GraphClient:
         self._accepted_token, self._accepted_url = "", ""
         self._failure: ConnectionFailed | None = None
         self._failing, self._noting = threading.Lock(), threading.Lock()
-        self._session = requests.Session()
+        bounds = Bounds(min(_IN_ALL, clock.patience.response), _LARGEST, _LARGEST)
+        self._session = bounded_session(bounds)
         self._session.headers.update(_SESSION_HEADERS)
         self._session.auth = auth
-        # Each cookie of a page would go along with all later requests, until Graph refuses their size.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Proxies and certificates as the environment has them. Every request goes to one host, so once is enough.
         self._settings = self._session.merge_environment_settings(self._batch_url, {}, True, None, None)
-        bounds = Bounds(min(_IN_ALL, clock.patience.response), _LARGEST, _LARGEST)
         self._downloads = Downloads(self._timeout, bounds)
-        self._session.mount(
-            "https://",
-            BoundedAdapter(
-                bounds,
-                pool_connections=MAX_CONNECTION_POOL_SIZE,
-                pool_maxsize=MAX_CONNECTION_POOL_SIZE,
-            ),
-        )
 
     def get(self, request: PageRequest) -> PageResponse:
         """The response to one request. Raises `GraphUnavailable` where Graph kept failing, and as `responses` does."""

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import requests
-from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 
 from source_microsoft_graph.errors import ProtocolBroken
 from source_microsoft_graph.graph.request import Redirect
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.redaction import remember
-from source_microsoft_graph.transport import BoundedAdapter, Bounds, body
+from source_microsoft_graph.transport import Bounds, body, bounded_session
 
 
 class DownloadedPage(GraphResponse):
@@ -46,14 +44,9 @@ class Downloads:
     def __init__(self, timeout: tuple[float, float], bounds: Bounds) -> None:
         self._timeout = timeout
         self._bounds = bounds
-        self._session = requests.Session()
+        self._session = bounded_session(bounds)
         # Without an `auth` of its own, requests looks for a password of the host in ~/.netrc.
         self._session.auth = lambda request: request
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = BoundedAdapter(
-            bounds, pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE
-        )
-        self._session.mount("https://", adapter)
 
     def page(self, redirected: GraphResponse, redirect: Redirect) -> GraphResponse:
         """The file that Graph redirected to, as a page. What goes wrong with it is a response without a status, so that
