@@ -85,7 +85,7 @@ _NO_PREMIUM = Help(
 )
 _NO_SHAREPOINT = Help(
     "The tenant has no SharePoint licence.",
-    "Get one, or leave drives and drive_items out.",
+    "Get one, or leave the streams of drives, sites and lists out.",
     f"{LEARN}/office365/servicedescriptions/sharepoint-online-service-description/"
     "sharepoint-online-service-description",
     Lack.LICENCE,
