@@ -35,6 +35,7 @@ VOCABULARY = {
     "path_template",
     "primary_key",
     "own_id",
+    "keeps_keys",
     "key_within",
     "service",
     "permissions",

@@ -43,10 +43,7 @@ _CATALOG = {
                         "properties": {
                             **_NAMED["properties"],  # type: ignore[dict-item]
                             "json_schema": {"type": "object"},
-                            "supported_sync_modes": {
-                                "type": "array",
-                                "items": {"enum": ["full_refresh", "incremental"]},
-                            },
+                            "supported_sync_modes": {"type": "array", "items": _SYNC_MODE},
                         },
                     },
                     "sync_mode": _SYNC_MODE,

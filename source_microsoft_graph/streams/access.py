@@ -10,7 +10,7 @@ from source_microsoft_graph.errors import GraphUnavailable
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.directory import Applications, ServicePrincipals
+from source_microsoft_graph.streams.directory import Applications, AppRelation
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.slices import Slice
@@ -115,12 +115,8 @@ class ApplicationOwner(ChildStream):
     page_size = 100
 
 
-class ServicePrincipalOwner(ChildStream):
+class ServicePrincipalOwner(AppRelation):
     """One row per enterprise application and owner: https://learn.microsoft.com/graph/api/serviceprincipal-list-owners"""
 
-    parent_class = ServicePrincipals
     path_template = "servicePrincipals/{service_principal_id}/owners"
-    primary_key = ["id", "service_principal_id"]
-    service = Service.DIRECTORY
-    permissions = ServicePrincipals.permissions
     page_size = 100

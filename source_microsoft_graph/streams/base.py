@@ -104,6 +104,10 @@ class GraphStream(HttpStream, ABC):
     takes_skip: ClassVar[bool] = False
     """Whether Graph takes `$skip`, by which an object that it cannot serve is stepped over."""
 
+    keeps_keys: ClassVar[bool] = True
+    """Whether the keys of its objects are kept for several child streams. Without, each lists them for itself: there
+    may be millions, and only one child."""
+
     never_empty: ClassVar[bool] = False
     """Whether every tenant has some of these objects, so that an empty list is a fault of Graph's."""
 
@@ -421,6 +425,8 @@ class GraphStream(HttpStream, ABC):
         own read finds them if the catalog selects it."""
         if self.shared and type(self) in self.sync.selected:
             return ((identifier,) for identifier in self.sync.seen_ids((type(self), False)))
+        if not self.keeps_keys:
+            return self._list_keys()
         return self.sync.shared_ids(type(self), self._list_keys)
 
     def _list_keys(self) -> Iterator[Owner]:

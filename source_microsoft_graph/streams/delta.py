@@ -84,8 +84,7 @@ class DeltaStream(GraphStream, ABC):
         """What the next sync starts from. A delta query that does not take a property which the list takes would bring
         records without it, in place of whole ones, so it is then used for deletions alone."""
         deletions, properties = [("id",), ()], self.select_ladder()[:1] if self.is_tracked else []
-        now = self._changes([*properties, *deletions])
-        deque(PageLoop(self, None).records([now]), maxlen=0)
+        now = self._from_now_on([*properties, *deletions])
         return now.delta_token if now.select in properties else _DELETIONS_ONLY + now.delta_token
 
     def warn_of_dropped(self, listing: Listing, dropped: Sequence[str], response: GraphResponse) -> None:
@@ -95,6 +94,12 @@ class DeltaStream(GraphStream, ABC):
             self.logger.warning(
                 f"{self.name}: Graph tells of no changes in all properties, so each sync lists all objects. {response}"
             )
+
+    def _from_now_on(self, selects: Sequence[tuple[str, ...]]) -> Listing:
+        """The changes of now, read to their end, where their token is: there are none, or hardly any."""
+        now = self._changes(selects)
+        deque(PageLoop(self, None).records([now]), maxlen=0)
+        return now
 
     def _changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the options it was given for, so `$select` goes with

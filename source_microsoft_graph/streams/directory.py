@@ -77,16 +77,6 @@ class Devices(DeltaStream):
     extension_target = "Device"
 
 
-class AppRoleAssignments(ChildStream):
-    """One row per user, group or app and what it may do in an app: https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto"""
-
-    parent_class = ServicePrincipals
-    path_template = "servicePrincipals/{service_principal_id}/appRoleAssignedTo"
-    primary_key = ["id", "service_principal_id"]
-    service = Service.DIRECTORY
-    permissions = ServicePrincipals.permissions
-
-
 class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 
@@ -94,6 +84,12 @@ class AppRelation(ChildStream, ABC):
     primary_key = ["id", "service_principal_id"]
     service = Service.DIRECTORY
     permissions = ServicePrincipals.permissions
+
+
+class AppRoleAssignments(AppRelation):
+    """One row per user, group or app and what it may do in an app: https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto"""
+
+    path_template = "servicePrincipals/{service_principal_id}/appRoleAssignedTo"
 
 
 class GroupsOfApps(AppRelation):

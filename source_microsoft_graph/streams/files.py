@@ -104,7 +104,7 @@ class DriveContents(ChildStream, ABC):
     """Every file and folder of a drive: https://learn.microsoft.com/graph/api/driveitem-delta"""
 
     service = Service.FILES
-    permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
+    permissions = Drives.permissions
     page_size = 500
     batch_size = 5
 
@@ -162,6 +162,7 @@ class SharedItems(SiteDriveItems):
 
     name = "site_drive_items"
     parent_class = Drives
+    keeps_keys = False
 
     # An item that is shared has the facet of this name, and asking each of the others would find what it inherits.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
@@ -171,10 +172,6 @@ class SharedItems(SiteDriveItems):
     def select_ladder(self) -> list[tuple[str, ...]]:
         return [("id", "shared", "deleted"), ()]
 
-    # Shared items may be millions, and nobody else needs them, so they are not kept.
-    def object_keys(self) -> Iterable[Owner]:
-        return self._list_keys()
-
 
 class DriveItemPermissions(ChildStream):
     """One row per drive, shared file or folder and permission: https://learn.microsoft.com/graph/api/driveitem-list-permissions"""
@@ -183,7 +180,7 @@ class DriveItemPermissions(ChildStream):
     path_template = "drives/{drive_id}/items/{item_id}/permissions"
     primary_key = ["id", "drive_id", "item_id"]
     service = Service.FILES
-    permissions = ("Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All")
+    permissions = Drives.permissions
     expensive = True
     # Graph documents no $top here.
     page_size = None

@@ -17,7 +17,7 @@ from source_microsoft_graph.streams.page_requests import NEVER, quoted
 from source_microsoft_graph.streams.records import REMOVED, camel_case
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
-from source_microsoft_graph.sync.context import Owner, as_text
+from source_microsoft_graph.sync.context import as_text
 from source_microsoft_graph.sync.cursors import SliceProgress
 
 _BODY = {"body", "body_preview"}
@@ -205,14 +205,11 @@ class MessagesWithAttachments(MailMessages):
     permissions = ("Mail.Read", "Mail.ReadWrite")
     least_permission = None
     page_size = 999
+    keeps_keys = False
 
     # Nothing else is needed of millions of messages.
     def select_ladder(self) -> list[tuple[str, ...]]:
         return [("id",)]
-
-    # Nobody else needs their ids, so they are not kept.
-    def object_keys(self) -> Iterable[Owner]:
-        return self._list_keys()
 
 
 class MailAttachments(MailboxStream):
