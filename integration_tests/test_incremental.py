@@ -191,19 +191,12 @@ def of_those_there(story: Story, stream: Message, rows: Rows) -> Rows:
     for column, owners in _OWNERS.items():
         if column in key_of(stream) and (column != "id" or stream["name"] in RELATIONS):
             there = {key["id"] for name in owners for key, _ in story.tenant.expected(name)}
-            rows = {
-                key: row for key, row in rows.items() if row[column] in there or (column == "id" and is_contact(row))
-            }
+            rows = {key: row for key, row in rows.items() if row[column] in there}
     return rows
 
 
-MEMBERS = ("users", "groups", "devices", "service_principals")
+MEMBERS = ("users", "groups", "devices", "service_principals", "org_contacts")
 _OWNERS = {"user_id": ("users",), "drive_id": ("drives",), "group_id": ("groups",), "id": MEMBERS}
-
-
-def is_contact(row: Mapping[str, Any]) -> bool:
-    """No stream lists those, and nothing happens to them."""
-    return str(row["odata_type"]).endswith("orgContact")
 
 
 def of_changed_groups(before: Rows, after: Rows) -> set[Key]:

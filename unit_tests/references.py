@@ -33,6 +33,7 @@ _KNOWN = (
     Reference("group_member", "id", "users", kind="user"),
     Reference("group_member", "id", "groups", kind="group"),
     Reference("group_member", "id", "service_principals", kind="servicePrincipal"),
+    Reference("group_member", "id", "org_contacts", kind="orgContact"),
     Reference("group_owner", "id", "users", kind="user"),
     Reference("group_owner", "id", "service_principals", kind="servicePrincipal"),
     # https://learn.microsoft.com/graph/api/application-list-owners
@@ -81,6 +82,7 @@ _KNOWN = (
     # https://learn.microsoft.com/graph/api/user-list-manager
     Reference("user_manager", "user_id", "users"),
     Reference("user_manager", "manager_id", "users", always=False),
+    Reference("user_manager", "manager_id", "org_contacts", always=False),
     # https://learn.microsoft.com/graph/api/resources/message
     Reference("mail_messages", "parent_folder_id", "mail_folders", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin

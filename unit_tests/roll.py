@@ -85,6 +85,7 @@ PUBLISHED = (
     "site_drive_items",
     "drive_item_permissions",
     "mail_attachments",
+    "org_contacts",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

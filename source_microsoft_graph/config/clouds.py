@@ -55,7 +55,7 @@ SOVEREIGN: Mapping[str, Cloud] = {
         "graph.svc.sovcloud.sg",
         _REPORTS
         | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
-        | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", "contacts"}
+        | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", r"users/\S+/contacts"}
         | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
 }

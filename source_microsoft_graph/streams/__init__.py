@@ -29,6 +29,7 @@ from source_microsoft_graph.streams.directory import (
     DirectoryRoles,
     DirectoryRoleTemplates,
     Groups,
+    OrgContacts,
     ServicePrincipals,
 )
 from source_microsoft_graph.streams.files import (
@@ -146,4 +147,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     SiteDriveItems,
     DriveItemPermissions,
     MailAttachments,
+    OrgContacts,
 )

@@ -77,6 +77,15 @@ class Devices(DeltaStream):
     extension_target = "Device"
 
 
+class OrgContacts(DeltaStream):
+    """One row per contact of the organization, who has no account: https://learn.microsoft.com/graph/api/orgcontact-list"""
+
+    path_template = "contacts"
+    service = Service.DIRECTORY
+    permissions = ("OrgContact.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    selects = True
+
+
 class AppRelation(ChildStream, ABC):
     """Every object that a service principal has a relation to: https://learn.microsoft.com/graph/api/resources/serviceprincipal"""
 

@@ -301,6 +301,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/devices", "devices", "device", VISIBLE_BY["device"], tracking=_tracked("device", VISIBLE_BY["device"]),
     ),
     directory_objects(
+        "/contacts", "org_contacts", "orgContact", VISIBLE_BY["orgContact"],
+        tracking=_tracked("orgContact", VISIBLE_BY["orgContact"]),
+    ),
+    directory_objects(
         "/servicePrincipals", "service_principals", "servicePrincipal", APPLICATION_READ,
         entities=_certified("servicePrincipal"), filters={"id": "eq in", "appId": "eq in", "displayName": "eq"},
         tracking=_tracked("servicePrincipal", APPLICATION_READ), limits=PER_KEYS,
