@@ -135,7 +135,9 @@ def test_nothing_granted_is_told(stream: GraphStream) -> None:
     [
         (
             Traits(premium=False),
-            dict.fromkeys(("audit_logs_signins", "user_registration_details"), "licence missing"),
+            dict.fromkeys(
+                ("audit_logs_signins", "audit_logs_provisioning", "user_registration_details"), "licence missing"
+            ),
         ),
         (
             Traits(governance=False),

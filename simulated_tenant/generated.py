@@ -66,19 +66,32 @@ class Generated:
         return self.ids(state) if self.ids else Guids(state.seed, "/".join([self.type, *map(str, owner)]))
 
 
-class TimedMutations(Mutations):
-    """Generated objects without an owner that carry the time of their last change."""
+class GrowingMutations(Mutations):
+    """Generated entries of a log: what is in it stays as it is, and some of it arrives late."""
 
-    def __init__(self, state: State, stream: str, objects: Generated, time: str, name: str) -> None:
-        """`time` is the property with that time, `name` a text that can be edited."""
+    nature = ", a log"
+
+    def __init__(self, state: State, stream: str, objects: Generated, time: str) -> None:
+        """`time` is the property with the time of an entry."""
         super().__init__(state, stream)
-        self.objects, self.time, self.name = objects, time, name
+        self.objects, self.time = objects, time
         self.history = state.histories.of((objects.type,), objects.count(state, ()))
 
     def add(self, late: timedelta = timedelta()) -> Key:
-        """An object that changed last so long ago."""
+        """An object that changed last, or an entry of what happened, so long ago."""
         number = self.history.add(self.state.clock(), {self.time: graph_time(self.now - late)})
         return {"id": self.objects.id_of(self.state, number)}
+
+
+class TimedMutations(GrowingMutations):
+    """Generated objects without an owner that carry the time of their last change."""
+
+    nature = ""
+
+    def __init__(self, state: State, stream: str, objects: Generated, time: str, name: str) -> None:
+        """`time` is the property with that time, `name` a text that can be edited."""
+        super().__init__(state, stream, objects, time)
+        self.name = name
 
     def edit(self, key: Mapping[str, str], **properties: Any) -> None:
         number = self.objects.find(self.state, {}, key["id"])

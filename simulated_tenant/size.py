@@ -46,6 +46,7 @@ class Size:
     items_per_list: int = 9
     sign_ins: int = 60
     directory_audits: int = 70
+    provisioning_events: int = 14
     policies: int = 4
     named_locations: int = 8
     risky_users: int = 9

@@ -87,6 +87,8 @@ _KNOWN = (
     Reference("mail_messages", "parent_folder_id", "mail_folders", always=False),
     # The log outlives the user: https://learn.microsoft.com/graph/api/resources/signin
     Reference("audit_logs_signins", "user_id", "users", always=False),
+    # The log outlives the app: https://learn.microsoft.com/graph/api/resources/provisioningserviceprincipal
+    Reference("audit_logs_provisioning", "service_principal", "service_principals", part="id", always=False),
     # The rows of both bear the user's id, and a risk outlives the user:
     # https://learn.microsoft.com/graph/api/resources/userregistrationdetails, riskyuser, riskdetection
     Reference("user_registration_details", "id", "users"),

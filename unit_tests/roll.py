@@ -86,6 +86,7 @@ PUBLISHED = (
     "drive_item_permissions",
     "mail_attachments",
     "org_contacts",
+    "audit_logs_provisioning",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

@@ -78,7 +78,8 @@ NOT_IN_CLOUD = Help(
     Lack.CLOUD,
 )
 _NO_PREMIUM = Help(
-    "Sign-in logs and registration details need a Microsoft Entra ID P1 or P2 licence in this tenant.",
+    "The logs of sign-ins and of provisioning, and registration details, need a Microsoft Entra ID P1 or P2 licence in "
+    "this tenant.",
     "Get one, or leave the stream out.",
     f"{LEARN}/graph/api/signin-list",
     Lack.LICENCE,

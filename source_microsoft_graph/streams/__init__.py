@@ -13,6 +13,7 @@ from source_microsoft_graph.streams.access import (
 )
 from source_microsoft_graph.streams.audit import (
     AuditLogsDirectory,
+    AuditLogsProvisioning,
     AuditLogsSignins,
     ConditionalAccessPolicies,
     NamedLocations,
@@ -148,4 +149,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DriveItemPermissions,
     MailAttachments,
     OrgContacts,
+    AuditLogsProvisioning,
 )

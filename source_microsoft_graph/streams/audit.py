@@ -26,6 +26,18 @@ class AuditLogsSignins(WindowStream):
     permissions = ("AuditLog.Read.All",)
 
 
+class AuditLogsProvisioning(ChangedStream):
+    """One row per object that was provisioned to or from an app, and how it went: https://learn.microsoft.com/graph/api/provisioningobjectsummary-list"""
+
+    path_template = "auditLogs/provisioning"
+    cursor_field = "activity_date_time"
+    changed_since = {"$filter": "activityDateTime gt {before}"}
+    service = Service.REPORTS
+    permissions = ("AuditLog.Read.All", "ProvisioningLog.Read.All")
+    least_permission = "ProvisioningLog.Read.All"
+    page_size = 500
+
+
 class ConditionalAccessPolicies(GraphStream):
     """One row per policy: https://learn.microsoft.com/graph/api/conditionalaccessroot-list-policies"""
 

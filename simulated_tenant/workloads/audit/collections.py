@@ -11,7 +11,7 @@ from functools import partial
 
 from simulated_tenant.clouds import BLEU, CHINA, DELOS, GOVSG
 from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Workload, words
-from simulated_tenant.generated import Generated, Owner, TimedMutations
+from simulated_tenant.generated import Generated, GrowingMutations, Owner, TimedMutations
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import Problem, problem
 from simulated_tenant.shapes import EPOCH, Entity, Guids, graph_time
@@ -107,6 +107,16 @@ def _detection(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+def _provisioned(state: State, owner: Owner, number: int) -> Entity:
+    """What an app's provisioning did, listed in no order of time. Where it went well there is no error."""
+    app = Guids(state.seed, "servicePrincipal")[number % state.size.service_principals]
+    went_well = {"provisioningStatusInfo": {"status": "success", "errorInformation": None}} if number % 3 else {}
+    return went_well | {
+        "activityDateTime": graph_time(EPOCH + timedelta(hours=number * 5 % 24)),
+        "servicePrincipal": {"id": app, "displayName": f"Application {number % state.size.service_principals}"},
+    }
+
+
 def _enabled(state: State) -> int:
     """Users before the special ones, all of whose accounts are enabled."""
     return min(state.size.users, FIRST_SPECIAL_USER)
@@ -122,6 +132,9 @@ REGISTRATIONS = Generated(
 LOCATIONS = Generated("namedLocation", count=lambda state, owner: state.size.named_locations, own=_location)
 RISKY_USERS = Generated("riskyUser", count=lambda state, owner: state.size.risky_users, own=_at_risk, ids=_ids_of_users)
 DETECTIONS = Generated("riskDetection", count=lambda state, owner: state.size.risk_detections, own=_detection)
+PROVISIONING = Generated(
+    "provisioningObjectSummary", count=lambda state, owner: state.size.provisioning_events, own=_provisioned
+)
 POLICIES = Generated("conditionalAccessPolicy", count=lambda state, owner: state.size.policies, own=_policy)
 
 
@@ -143,6 +156,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/auditLogs/directoryAudits", "audit_logs_directory", "directoryAudit", "activityDateTime",
         "id category activityDisplayName", minimum=10,
     )(permissions=words("AuditLog.Read.All Directory.Read.All")),
+    # It takes gt and lt and neither ge nor le, and nobody can rely on its $orderby, which nothing answers here.
+    # Microsoft's pages request up to 500 entries at once.
+    Collection(
+        "/auditLogs/provisioning", LOGS, stream="audit_logs_provisioning", type="provisioningObjectSummary",
+        permissions=words("AuditLog.Read.All ProvisioningLog.Read.All"), gate=_premium, entities=PROVISIONING.entities,
+        paging=Paging(500, 500), options="$top $filter $orderby", filters={"activityDateTime": "gt lt"},
+        mutations=partial(GrowingMutations, objects=PROVISIONING, time="activityDateTime"),
+    ),
     Collection(
         "/identity/conditionalAccess/policies", CONDITIONAL_ACCESS, stream="conditional_access_policies",
         permissions=words("Policy.Read.All Policy.ReadWrite.ConditionalAccess"), type="conditionalAccessPolicy",
