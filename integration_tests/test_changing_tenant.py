@@ -41,6 +41,12 @@ TRACKED = {
     if (tracked := [each for each in CATALOGUE.collections if each.tracking and each.type == STREAM_TYPES[stream]])
 }
 IN_DRIVES = [stream for stream in able("edit") if STREAM_TYPES[stream] == "driveItem"]
+# What can be restored, by the stream of the objects that are there.
+BINS = {
+    next(stream for stream in RESTORABLE if STREAM_TYPES[stream] == each.type): each.stream
+    for each in CATALOGUE.collections
+    if each.path.startswith("/directory/deletedItems/")
+}
 DIRECTORY = [stream for stream, collection in TRACKED.items() if collection.workload.name == "directory"]
 
 
@@ -152,6 +158,23 @@ def test_restore(reader: Reader, stream: str) -> None:
     reader.tenant.delete(stream, key, for_good=True)
     with pytest.raises(Unchangeable, match="for good can't be restored"):
         reader.tenant.restore(stream, key)
+
+
+@pytest.mark.parametrize(("stream", "deleted"), BINS.items())
+def test_what_can_be_restored(reader: Reader, stream: str, deleted: str) -> None:
+    """What was deleted is listed with its time until it is restored or deleted for good."""
+    tenant, key = reader.tenant, key_at(reader.tenant, stream, 1)
+    before = contents(tenant, deleted)
+    tenant.advance(minutes=1)
+    tenant.delete(stream, key)
+    after = assert_reads_what_is_expected(reader, deleted)
+    assert after.keys() - before.keys() == {tuple(key.values())}
+    assert after[tuple(key.values())]["deletedDateTime"] == "2026-06-01T00:01:00Z"
+    tenant.restore(stream, key)
+    assert contents(tenant, deleted) == before
+    tenant.delete(stream, key)
+    tenant.delete(stream, key, for_good=True)
+    assert assert_reads_what_is_expected(reader, deleted) == before
 
 
 @pytest.mark.parametrize("stream", MOVING)

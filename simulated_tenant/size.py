@@ -32,6 +32,7 @@ class Size:
     service_principals: int = 9
     devices: int = 5
     org_contacts: int = 4
+    deleted_before: int = 7
     directory_roles: int = 6
     chats: int = 30
     messages_per_chat: int = 6

@@ -345,6 +345,18 @@ def columns_of(stream: str, **config: Any) -> set[str]:
     return next(set(found.json_schema["properties"]) for found in catalog.streams if found.name == stream)
 
 
+def test_users_who_were_deleted_are_all_read(graph: FakeGraph) -> None:
+    """A filter and names select among the users there are."""
+    path = "directory/deletedItems/microsoft.graph.user"
+    graph.lists(path, [{"id": A}, {"id": B}])
+
+    output = read_with("deleted_users", user_filter="department eq 'Sales'", include_users=[A], exclude_users=[B])
+
+    assert [row["id"] for row in rows(output)] == [A, B]
+    assert not [url for url in graph.asked if "$filter" in url]
+    assert not warnings(output)
+
+
 # With which properties.
 
 EXTRA = {

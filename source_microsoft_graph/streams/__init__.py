@@ -81,7 +81,7 @@ from source_microsoft_graph.streams.tenant import (
     Organization,
     SubscribedSkus,
 )
-from source_microsoft_graph.streams.users import UserManager, Users
+from source_microsoft_graph.streams.users import DeletedUsers, UserManager, Users
 
 STREAMS: tuple[type[GraphStream], ...] = (
     Users,
@@ -150,4 +150,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     MailAttachments,
     OrgContacts,
     AuditLogsProvisioning,
+    DeletedUsers,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -28,11 +29,28 @@ _INCLUDED = "include_users"
 _SIGN_IN_ACTIVITY = "signInActivity"
 
 
-class Users(DeltaStream):
+class UserList(DeltaStream, ABC):
+    """Every user in a list, with the properties that the configuration asks for: https://learn.microsoft.com/graph/api/resources/user"""
+
+    service = Service.DIRECTORY
+    selects = True
+    extension_target: ClassVar[str | None] = "User"
+
+    # Some properties take rights of their own: https://learn.microsoft.com/graph/api/resources/user#properties
+    def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
+        return camel_case(name) in self.sync.config.unwanted_user_properties
+
+    # Lists of users with their last sign-ins have a limit of their own:
+    # https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
+    def page_request(self, listing: Listing) -> PageRequest:
+        request = super().page_request(listing)
+        return replace(request, service=Service.SIGN_IN_ACTIVITY) if _SIGN_IN_ACTIVITY in listing.select else request
+
+
+class Users(UserList):
     """One row per user, guests included: https://learn.microsoft.com/graph/api/user-list"""
 
     path_template = "users"
-    service = Service.DIRECTORY
     permissions: ClassVar[tuple[str, ...]] = (
         "User.Read.All",
         "User.ReadWrite.All",
@@ -40,8 +58,6 @@ class Users(DeltaStream):
         "Directory.ReadWrite.All",
         "User.ReadBasic.All",
     )
-    selects = True
-    extension_target: ClassVar[str | None] = "User"
     never_empty = True
 
     # The configuration says which users are read. Graph takes the filter, and up to fifteen values in one `in`:
@@ -60,15 +76,6 @@ class Users(DeltaStream):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"ConsistencyLevel": "eventual"} if self.sync.config.user_filter else {}
-
-    def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
-        return camel_case(name) in self.sync.config.unwanted_user_properties
-
-    # Lists of users with their last sign-ins have a limit of their own:
-    # https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
-    def page_request(self, listing: Listing) -> PageRequest:
-        request = super().page_request(listing)
-        return replace(request, service=Service.SIGN_IN_ACTIVITY) if _SIGN_IN_ACTIVITY in listing.select else request
 
     # A delta query takes no filter but one of ids, and knows nothing of last sign-ins:
     # https://learn.microsoft.com/graph/api/user-delta
@@ -193,6 +200,15 @@ class UserManager(Users):
                     "manager_id": manager["id"],
                     "manager_type": manager.get("odata_type"),
                 }
+
+
+class DeletedUsers(UserList):
+    """One row per user who was deleted and can be restored: https://learn.microsoft.com/graph/api/directory-deleteditems-list"""
+
+    path_template = "directory/deletedItems/microsoft.graph.user"
+    cursor_field = []
+    permissions = ("Directory.Read.All", "User.Read.All")
+    least_permission = "User.Read.All"
 
 
 def _names(user: Mapping[str, Any]) -> frozenset[str]:

@@ -104,6 +104,10 @@ def _every(kind: str) -> Callable[[Query], Entities]:
     return lambda query: query.state.of(Extensions).extend(query, kind, query.state.of(Directory).every(kind))
 
 
+def _deleted(kind: str) -> Callable[[Query], Entities]:
+    return lambda query: query.state.of(Extensions).extend(query, kind, query.state.of(Directory).deleted(kind))
+
+
 def _refuse_unknown_extensions(query: Query) -> None:
     """Only extensions have an underscore in their names."""
     if not query.state.traits.refuses_unknown_extensions or not isinstance(query, Call):
@@ -227,6 +231,15 @@ def directory_objects(
     }
     collection: Collection = of(path, permissions=permissions, type=kind, stream=stream, **declared)
     return collection
+
+
+def deleted(stream: str, kind: str, permission: str, **declared: Any) -> Collection:
+    """What of a kind can be restored: https://learn.microsoft.com/graph/api/directory-deleteditems-list"""
+    return PAGED(
+        f"/directory/deletedItems/microsoft.graph.{kind}", permissions=(permission, "Directory.Read.All"), type=kind,
+        stream=stream, entities=_deleted(kind), gate=_refuse_unknown_extensions, selection=SELECTIONS.get(kind),
+        **declared,
+    )  # fmt: skip
 
 
 def members(path: str, stream: str, permissions: tuple[str, ...], of: Any = PAGED, **declared: Any) -> Collection:
@@ -369,6 +382,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     PAGED(
         "/schemaExtensions", permissions=words("Application.Read.All Application.ReadWrite.All"),
         type="schemaExtension", entities=lambda query: query.state.of(Extensions).schemas(), orders={},
+    ),
+    deleted(
+        "deleted_users", "user", "User.Read.All", arrange=_with_sign_ins, columns=_without_hidden_sign_ins,
+        limits=(RequestLimit(10, 60, when="signInActivity"),),
     ),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from simulated_tenant.collection import Selection, words
 from simulated_tenant.entities import Entities
@@ -73,6 +74,9 @@ VISIBLE_BY: Mapping[str, tuple[str, ...]] = {
 
 Reference = tuple[str, int]
 
+BEFORE = 10**6
+"""The number of the first object of a kind that was deleted before the tenant's first day."""
+
 
 class Directory:
     """The tenant's directory, derived object by object from the seed."""
@@ -136,6 +140,27 @@ class Directory:
         return Entities(
             plain.ascending, lambda number: plain.make(number) | {"keyCredentials": keys[number % VARIANTS]}
         )
+
+    def deleted(self, kind: str) -> Entities:
+        """What can be restored: objects that were deleted since, and those of days before the tenant's first."""
+        history = self.history(kind)
+        since = sorted(number for number, why in history.gone.items() if why == "changed") if history else []
+        return Entities([*since, *range(BEFORE, BEFORE + self.deleted_before(kind))], partial(self._deleted, kind))
+
+    def deleted_before(self, kind: str) -> int:
+        """How many were deleted before the first day. Of groups only Microsoft 365's can be restored, which come
+        first."""
+        size = self.state.size
+        return min(size.deleted_before, size.microsoft365_groups) if kind == "group" else size.deleted_before
+
+    def _deleted(self, kind: str, number: int) -> Entity:
+        if number >= BEFORE:
+            day = self.state.today - timedelta(days=number - BEFORE + 1)
+            gone = {"id": self.ids[kind][number], "deletedDateTime": graph_time(day)}
+            return self.founded((kind, number - BEFORE)) | gone
+        changes = reversed(self.state.histories[kind].changes)
+        when = next(change.when for change in changes if change.number == number)
+        return self.object((kind, number)) | {"deletedDateTime": graph_time(datetime.fromtimestamp(when, UTC))}
 
     def members(self, group: int) -> Sequence[Reference]:
         """Users first, then one of every other type in each third group. The first group holds everyone."""
