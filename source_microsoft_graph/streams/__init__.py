@@ -25,6 +25,7 @@ from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
     AppRoleAssignments,
+    DeletedGroups,
     Devices,
     DirectoryRoleMember,
     DirectoryRoles,
@@ -151,4 +152,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     OrgContacts,
     AuditLogsProvisioning,
     DeletedUsers,
+    DeletedGroups,
 )

@@ -61,6 +61,17 @@ class Groups(DeltaStream):
     extension_target = "Group"
 
 
+class DeletedGroups(GraphStream):
+    """One row per Microsoft 365 group that was deleted and can be restored: https://learn.microsoft.com/graph/api/directory-deleteditems-list"""
+
+    path_template = "directory/deletedItems/microsoft.graph.group"
+    service = Service.DIRECTORY
+    permissions = ("Directory.Read.All", "Group.Read.All")
+    least_permission = "Group.Read.All"
+    selects = True
+    extension_target = Groups.extension_target
+
+
 class Microsoft365Groups(Groups):
     """The groups that have a mailbox and a SharePoint site, as parents: https://learn.microsoft.com/graph/api/resources/groups-overview"""
 

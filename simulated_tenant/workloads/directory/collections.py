@@ -387,6 +387,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "deleted_users", "user", "User.Read.All", arrange=_with_sign_ins, columns=_without_hidden_sign_ins,
         limits=(RequestLimit(10, 60, when="signInActivity"),),
     ),
+    deleted("deleted_groups", "group", "Group.Read.All"),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
 )  # fmt: skip
