@@ -57,6 +57,7 @@ def test_whole_read(stream: str, grants: tuple[str, ...]) -> None:
 # What no list shows, or none to an app with these permissions; deletedDateTime belongs to what is gone.
 NEVER = {
     "users": "passwordProfile customSecurityAttributes employeeLeaveDateTime",
+    "deleted_applications": "logo",
     "deleted_users": "passwordProfile customSecurityAttributes employeeLeaveDateTime",
     "teams": "membershipRule membershipRuleProcessingState",
     "applications": "logo",

@@ -89,6 +89,7 @@ PUBLISHED = (
     "audit_logs_provisioning",
     "deleted_users",
     "deleted_groups",
+    "deleted_applications",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

@@ -25,6 +25,7 @@ from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.directory import (
     Applications,
     AppRoleAssignments,
+    DeletedApplications,
     DeletedGroups,
     Devices,
     DirectoryRoleMember,
@@ -153,4 +154,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     AuditLogsProvisioning,
     DeletedUsers,
     DeletedGroups,
+    DeletedApplications,
 )

@@ -40,6 +40,17 @@ class Applications(DeltaStream):
     extension_target = "Application"
 
 
+class DeletedApplications(GraphStream):
+    """One row per app registration that was deleted and can be restored: https://learn.microsoft.com/graph/api/directory-deleteditems-list"""
+
+    path_template = "directory/deletedItems/microsoft.graph.application"
+    service = Service.DIRECTORY
+    permissions = ("Directory.Read.All", "Application.Read.All")
+    least_permission = "Application.Read.All"
+    selects = True
+    extension_target = Applications.extension_target
+
+
 class ServicePrincipals(DeltaStream):
     """One row per enterprise application: https://learn.microsoft.com/graph/api/serviceprincipal-list"""
 

@@ -388,6 +388,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         limits=(RequestLimit(10, 60, when="signInActivity"),),
     ),
     deleted("deleted_groups", "group", "Group.Read.All"),
+    deleted("deleted_applications", "application", "Application.Read.All"),
     SingleEntity("/users/{user}", DIRECTORY, USER_READ, "user", entity=_named("user")),
     SingleEntity("/groups/{group}", DIRECTORY, GROUP_READ, "group", entity=_named("group")),
 )  # fmt: skip
