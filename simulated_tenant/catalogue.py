@@ -20,6 +20,7 @@ from .problems import problem
 from .size import Size
 from .state import State
 from .workloads.access import collections as access
+from .workloads.announcements import collections as announcements
 from .workloads.audit import collections as audit
 from .workloads.directory import collections as directory
 from .workloads.files import collections as files
@@ -207,7 +208,7 @@ def _finder(parents: tuple[Collection, ...]) -> Finder:
     return next((parent.find for parent in parents if parent.find), search)
 
 
-WORKLOADS = (directory, access, teams, outlook, files, audit, security, intune, usage)
+WORKLOADS = (directory, access, teams, outlook, files, audit, security, intune, usage, announcements)
 CATALOGUE = Catalogue(
     (endpoint for workload in WORKLOADS for endpoint in workload.ENDPOINTS),
     (path for workload in WORKLOADS for path in workload.NOT_SIMULATED),

@@ -48,6 +48,7 @@ reports_denied          403 S2SUnauthorized Invalid permission.
 report_out_of_range     400 InvalidArgument The date '{id}' is not within the last 30 days.
 report_without_period   400 InvalidArgument There is no report for '{id}'.
 not_provisioned         403 Forbidden Account is not provisioned.
+announcements_denied    403 Forbidden Missing scopes in the request.
 security_denied         403 Forbidden Missing scopes in the request.
 no_intune               400 BadRequest Request not applicable to target tenant.
 intune_denied           403 Forbidden Application is not authorized to perform this operation.

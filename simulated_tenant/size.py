@@ -54,6 +54,7 @@ class Size:
     risk_detections: int = 12
     incidents: int = 8
     managed_devices: int = 9
+    health_issues: int = 11
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "microsoft365_groups", min(self.microsoft365_groups, self.groups))

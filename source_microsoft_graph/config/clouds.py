@@ -56,7 +56,8 @@ SOVEREIGN: Mapping[str, Cloud] = {
         _REPORTS
         | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
         | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", r"users/\S+/contacts"}
-        | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"},
+        | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"}
+        | {"serviceAnnouncement"},
     ),
 }
 """Clouds that are configured by their hosts."""

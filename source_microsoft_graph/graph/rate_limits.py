@@ -77,6 +77,8 @@ class Service(Enum):
     CONDITIONAL_ACCESS = Limit("Conditional Access and identity protection", 1, 1)
     SECURITY = Limit("security", 150, 60)
     INTUNE_DEVICES = Limit("Intune devices", 2_000, 20)
+    # Also 800 in an hour, which are pages of more objects than there are.
+    ANNOUNCEMENTS = Limit("service communications", 240, 60)
     # For each report. One for each day of four weeks is more than that, so it is kept from Graph's first refusal on:
     # most tenants have fewer days to read in a sync.
     USAGE_REPORTS = Limit("usage reports", 14, 600, grows=True, per_part=True)

@@ -11,6 +11,7 @@ from source_microsoft_graph.streams.access import (
     RoleEligibilitySchedules,
     ServicePrincipalOwner,
 )
+from source_microsoft_graph.streams.announcements import ServiceHealthIssues
 from source_microsoft_graph.streams.audit import (
     AuditLogsDirectory,
     AuditLogsProvisioning,
@@ -155,4 +156,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DeletedUsers,
     DeletedGroups,
     DeletedApplications,
+    ServiceHealthIssues,
 )
