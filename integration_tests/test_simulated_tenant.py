@@ -68,6 +68,7 @@ NEVER = {
     "calendar_view": "recurrence cancelledOccurrences",
     "conditional_access_policies": "deletedDateTime",
     "named_locations": "deletedDateTime",
+    "service_update_messages": "attachmentsArchive viewPoint",
     "managed_devices": "ethernetMacAddress notes activationLockBypassCode deviceHealthAttestationState",
     "drives": "parentReference",
     "sites": "error parentReference",

@@ -11,7 +11,7 @@ from source_microsoft_graph.streams.access import (
     RoleEligibilitySchedules,
     ServicePrincipalOwner,
 )
-from source_microsoft_graph.streams.announcements import ServiceHealthIssues
+from source_microsoft_graph.streams.announcements import ServiceHealthIssues, ServiceUpdateMessages
 from source_microsoft_graph.streams.audit import (
     AuditLogsDirectory,
     AuditLogsProvisioning,
@@ -157,4 +157,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DeletedGroups,
     DeletedApplications,
     ServiceHealthIssues,
+    ServiceUpdateMessages,
 )

@@ -47,7 +47,20 @@ def _issue(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+def _message(state: State, owner: Owner, number: int) -> Entity:
+    """Few messages ask for something by a date, and an app has no view of them."""
+    return {
+        "id": f"MC{100_000 + number}",
+        "title": f"Change {number}",
+        "lastModifiedDateTime": graph_time(EPOCH + timedelta(days=number)),
+        "actionRequiredByDateTime": graph_time(EPOCH + timedelta(days=90 + number)) if number % 5 == 0 else None,
+        "body": {"contentType": "html", "content": f"<p>We are about to change {number}.</p>"},
+        "viewPoint": None,
+    }
+
+
 ISSUES = Generated("serviceHealthIssue", count=lambda state, owner: state.size.health_issues, own=_issue)
+MESSAGES = Generated("serviceUpdateMessage", count=lambda state, owner: state.size.service_messages, own=_message)
 
 # No filter of either list goes by a time, so a reader gets the whole history each time.
 _list = partial(Collection, workload=ANNOUNCEMENTS, options="", paging=Paging(100, 1000, by_preference=True))
@@ -56,6 +69,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _list(
         "/admin/serviceAnnouncement/issues", stream="service_health_issues", permissions=("ServiceHealth.Read.All",),
         type="serviceHealthIssue", entities=ISSUES.entities,
+    ),
+    _list(
+        "/admin/serviceAnnouncement/messages", stream="service_update_messages",
+        permissions=("ServiceMessage.Read.All",), type="serviceUpdateMessage", entities=MESSAGES.entities,
     ),
 )  # fmt: skip
 NOT_SIMULATED: tuple[str, ...] = ()
