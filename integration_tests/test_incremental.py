@@ -21,6 +21,7 @@ from integration_tests.runner import ConsoleScript, Message, Output
 from integration_tests.test_whole_tenant import Key, Rows, key_of, records, statuses, the_tenants
 from simulated_tenant import ALWAYS, Fault, Size, Tenant, Unchangeable, serve
 from simulated_tenant.server import Server
+from source_microsoft_graph.streams.changed import ChangedStream
 from source_microsoft_graph.streams.delta import DeltaStream
 from source_microsoft_graph.streams.mailbox import MailboxStream
 from source_microsoft_graph.streams.membership import TrackedRelation
@@ -247,8 +248,10 @@ def test_a_deleted_object_is_its_key_and_two_times(story: Story, streams: list[M
 
 @pytest.mark.parametrize("name", INCREMENTAL)
 def test_a_quiet_hour_brings_nothing(story: Story, name: str) -> None:
-    """What was read once is not read again."""
-    assert records(story.syncs[2]).get(name, []) == []
+    """What was read once is not read again, but for what came lately where Graph shows it days late."""
+    stream = stream_named(name)
+    again = isinstance(stream, ChangedStream) and stream.shown_late > timedelta(0)
+    assert records(story.syncs[2]).get(name, []) == (records(story.syncs[1])[name] if again else [])
 
 
 @pytest.mark.parametrize("name", DELTAS)

@@ -158,6 +158,13 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
         "samlMetadataUrl": "String",
     },
     "servicePrincipalLockConfiguration": {"identifierUris": "Boolean"},
+    # Open types, with what is known of them. The numbers of users come as texts.
+    "controlScore": {
+        "count": "String",
+        "implementationStatus": "String",
+        "scoreInPercentage": "Double",
+        "total": "String",
+    },
     "servicePlanInfo": {"servicePlanType": "String"},
     "chatMessageMentionedIdentitySet": {"tag": "identity"},
     "teamworkUserIdentity": {"tenantId": "String"},

@@ -56,6 +56,7 @@ class Size:
     managed_devices: int = 9
     health_issues: int = 11
     service_messages: int = 13
+    secure_scores: int = 10
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "microsoft365_groups", min(self.microsoft365_groups, self.groups))

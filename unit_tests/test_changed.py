@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.streams.changed import ChangedStream
 from source_microsoft_graph.streams.intune import DEFAULTS
 from source_microsoft_graph.streams.records import snake_case
+from source_microsoft_graph.sync.context import as_text
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, an_error, read, rows, statuses, warnings
 from unit_tests.roll import every_stream, stream_named
 
@@ -45,6 +47,11 @@ def a_listing(*objects: Mapping[str, Any]) -> dict[str, Any]:
     return {**a_page(*objects), "headers": GRAPH_TIME}
 
 
+def asked_from(stream: ChangedStream, time: str) -> str:
+    """The time from which on a stream is read that shows nothing later than others do from this time on."""
+    return as_text(datetime.fromisoformat(time) - stream.shown_late)
+
+
 @every_changed
 def test_the_first_read_has_no_filter(graph: FakeGraph, stream: ChangedStream) -> None:
     """An object without a time would be in no filtered list; the position is five minutes before the start."""
@@ -59,7 +66,7 @@ def test_the_first_read_has_no_filter(graph: FakeGraph, stream: ChangedStream) -
 
 @every_changed
 def test_the_next_read_asks_for_what_changed(graph: FakeGraph, stream: ChangedStream) -> None:
-    """From the position on, less the look-back, and the position moves."""
+    """From the position on, less the look-back and what Graph takes longer for, and the position moves."""
     graph.answers(stream.path(), a_listing({"id": "1"}))
     first = incremental(stream.name)
 
@@ -69,6 +76,21 @@ def test_the_next_read_asks_for_what_changed(graph: FakeGraph, stream: ChangedSt
     (filtered,) = [url for url in graph.asked if "$filter" in url]
     position = option.format(since="2026-10-01T09:55:00Z", before="2026-10-01T09:54:59.999Z")
     assert f"$filter={position}" in filtered
+    assert f"$filter={option.format(since=asked_from(stream, '2026-10-01T09:55:00Z'))}" in filtered
+
+
+def test_a_score_that_appears_late_is_not_missed(graph: FakeGraph) -> None:
+    """A score may bear the first hour of a day and be there in its last: the scores of a week are read again."""
+    graph.answers("security/secureScores", a_listing({"id": "1"}))
+    first = incremental("secure_scores")
+
+    incremental("secure_scores", state_of(first))
+    incremental("secure_scores", start_date="2026-09-30")
+
+    assert [url.partition("$filter=")[2].partition("&")[0] for url in graph.asked if "$filter" in url] == [
+        "createdDateTime ge 2026-09-24T10:55:00Z",
+        "createdDateTime ge 2026-09-30T00:00:00Z",
+    ]
 
 
 @every_changed
@@ -80,6 +102,9 @@ def test_a_refused_filter_is_a_full_read_said_once(graph: FakeGraph, stream: Cha
     position = option.format(since="2026-10-01T10:55:00Z", before="2026-10-01T10:54:59.999Z")
     graph.answers(
         f"{stream.path()}?$filter={position}&$top={stream.top()}",
+    top, since_then = stream.top(), asked_from(stream, "2026-10-01T10:55:00Z")
+    graph.answers(
+        f"{stream.path()}?$filter={option.format(since=since_then)}&$top={top}",
         an_error(400, "BadRequest", "Invalid filter."),
     )
 
@@ -88,7 +113,7 @@ def test_a_refused_filter_is_a_full_read_said_once(graph: FakeGraph, stream: Cha
     assert [row["id"] for row in rows(second)] == ["1", "2"]
     assert statuses(second, stream.name)[-1] == "COMPLETE"
     (told,) = [warning for warning in warnings(second) if "everything is read" in warning]
-    assert told.startswith(f"{stream.name}: Graph does not tell what changed since 2026-10-01T10:55:00Z")
+    assert told.startswith(f"{stream.name}: Graph does not tell what changed since {since_then}")
     assert since(second) == "2026-10-01T11:55:00Z"
 
 

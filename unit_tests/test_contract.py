@@ -54,6 +54,7 @@ VOCABULARY = {
     "by_day",
     "identified_by",
     "changed_since",
+    "shown_late",
     "takes_skip",
     "never_empty",
     "expensive",

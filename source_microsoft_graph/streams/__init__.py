@@ -66,7 +66,7 @@ from source_microsoft_graph.streams.reports import (
     ReportTeamsDeviceUsage,
     ReportTeamsUserActivity,
 )
-from source_microsoft_graph.streams.security import SecurityAlerts, SecurityIncidents
+from source_microsoft_graph.streams.security import SecureScores, SecurityAlerts, SecurityIncidents
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
     ChannelMessages,
@@ -158,4 +158,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     DeletedApplications,
     ServiceHealthIssues,
     ServiceUpdateMessages,
+    SecureScores,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import ClassVar
 
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.listing import Listing
@@ -21,6 +23,9 @@ class ChangedStream(GraphStream, ABC):
     the start of this one by five minutes and by `lookback_window`, because Graph shows some changes late.
     """
 
+    shown_late: ClassVar[timedelta] = timedelta()
+    """How long after its time Graph may show an object first, beside `lookback_window`."""
+
     def new_cursor(self) -> StreamCursor:
         return SingleCursor(self.fingerprint, of_time=True)
 
@@ -32,4 +37,6 @@ class ChangedStream(GraphStream, ABC):
         position = progress.since()
         move = CursorMove(position or "", self.sync.resume_from)
         start = with_look_back(self, position)
+        if start and position:
+            start -= self.shown_late
         yield self.listing(self.path(), {}, since=as_text(start) if start else None, move=move)

@@ -1,12 +1,15 @@
-"""The collections of Microsoft Defender.
+"""The collections of Microsoft Defender and of Microsoft Secure Score.
 
 https://learn.microsoft.com/graph/api/resources/security-api-overview
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from simulated_tenant.clouds import BLEU, CHINA, DELOS, GOVSG
 from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Workload, words
@@ -30,6 +33,8 @@ SECURITY = Workload(
     lacking_in=(CHINA, BLEU, DELOS, GOVSG),
     limits=(RequestLimit(150, 60),),
 )
+# A tenant has a score without Defender too.
+SECURE_SCORE = replace(SECURITY, gate=lambda query: None, limits=(*SECURITY.limits, RequestLimit(10_000, 600)))
 
 
 def _incident(state: State, owner: Owner, number: int) -> Entity:
@@ -71,8 +76,37 @@ def _alert(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+def _score(state: State, owner: Owner, number: int) -> Entity:
+    """One a day. What each control adds to it has properties that no type declares, and numbers as texts."""
+    return {
+        "createdDateTime": graph_time(EPOCH + timedelta(days=number)),
+        "currentScore": 387.0 + number,
+        "controlScores": [
+            {
+                "controlCategory": "Identity",
+                "controlName": name,
+                "description": f"Control {name}",
+                "score": score,
+                "scoreInPercentage": 10 * score,
+                "implementationStatus": f"You have {count} of 5 users.",
+                "count": str(count),
+                "total": "5",
+            }
+            for name, score, count in (("AdminMFAV2", 10.0, 5), ("BlockLegacyAuthentication", 2.5, 1))
+        ],
+    }
+
+
+class ScoreMutations(TimedMutations):
+    """A score has no text: what is edited is computed again."""
+
+    def edit(self, key: Mapping[str, str], **properties: Any) -> None:
+        super().edit(key, **(properties or {"currentScore": 400.0}))
+
+
 INCIDENTS = Generated("security.incident", count=lambda state, owner: state.size.incidents, own=_incident)
 ALERTS = Generated("security.alert", count=lambda state, owner: 3 * state.size.incidents, own=_alert)
+SCORES = Generated("secureScore", count=lambda state, owner: state.size.secure_scores, own=_score)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Collection(
@@ -88,6 +122,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         entities=INCIDENTS.entities, paging=Paging(50, 50), options="$top $filter $count",
         filters={"lastUpdateDateTime": "gt lt ge le", "createdDateTime": "gt lt ge le"},
         mutations=partial(TimedMutations, objects=INCIDENTS, time="lastUpdateDateTime", name="displayName"),
+    ),
+    Collection(
+        "/security/secureScores", SECURE_SCORE, stream="secure_scores",
+        permissions=words("SecurityEvents.Read.All SecurityEvents.ReadWrite.All"), type="secureScore",
+        entities=SCORES.entities, paging=Paging(100, 1000, caps=True), options="$top $filter $count $skip",
+        filters={"createdDateTime": "eq ge le"},
+        mutations=partial(ScoreMutations, objects=SCORES, time="createdDateTime", name=""),
     ),
 )  # fmt: skip
 NOT_SIMULATED: tuple[str, ...] = ()
