@@ -146,6 +146,14 @@ def test_what_graphs_documents_leave_open_changes_nothing(
     assert_is_the_tenant(read(own_server, chosen).succeeded(), tenant, chosen)
 
 
+def test_links_that_graph_refuses_lose_nothing(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
+    """Where the link of a page with `$top` is refused, the list is read again without."""
+    tenant.traits.refuses_sized_links = True
+    (stream,) = [stream for stream in streams if stream["name"] == "secure_score_control_profiles"]
+
+    assert_is_the_tenant(read(own_server, [stream], page_size=100).succeeded(), tenant, [stream])
+
+
 def test_pages_that_overlap_double_nothing(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:
     """The last object of each page is the first of the next, everywhere."""
     tenant.traits.pages_overlap = True

@@ -69,6 +69,7 @@ filter_unsupported      400 BadRequest The $filter on '{id}' is not supported.
 order_unsupported       400 BadRequest The $orderby '{id}' is not supported for this collection.
 option_repeated         400 BadRequest Query option '{id}' was specified more than once, but it must be specified at most once.
 option_unsupported      400 BadRequest Query option '{id}' is not supported.
+skip_token_refused      400 BadRequest The query specified in the URI is not valid. Query option 'SkipToken' is not allowed. To allow it, set the 'AllowedQueryOptions' property on EnableQueryAttribute or QueryValidationSettings.
 top_invalid             400 BadRequest Invalid value '{id}' for $top query option found. The $top query option requires a non-negative integer value.
 token_altered           400 BadRequest The {id} is not one that was issued for this query.
 page_token_expired      400 Directory_ExpiredPageToken The specified page token value has expired and can no longer be included in your request.

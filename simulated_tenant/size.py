@@ -57,6 +57,7 @@ class Size:
     health_issues: int = 11
     service_messages: int = 13
     secure_scores: int = 10
+    secure_score_controls: int = 120
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "microsoft365_groups", min(self.microsoft365_groups, self.groups))
@@ -86,6 +87,7 @@ class Traits:
     """Which behaviours a tenant shows, where Graph's documents leave a choice or tenants differ.
 
     Whether Outlook takes $top for the size of a page or for all that is wanted is told differently by its clients.
+    In 2024 Graph refused its own links to pages of secure score control profiles where $top had been given.
     Pages may overlap by an object where objects move while they are listed, which no document rules out.
     A directory extension that does not exist is ignored in $select, as any undeclared name of an open type; some report
     a refusal.
@@ -115,5 +117,6 @@ class Traits:
     newer_sharepoint_refusal: bool = False
     members_include_apps: bool = False
     outlook_top_is_a_total: bool = False
+    refuses_sized_links: bool = False
     pages_overlap: bool = False
     refuses_unknown_extensions: bool = False

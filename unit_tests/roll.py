@@ -93,6 +93,7 @@ PUBLISHED = (
     "service_health_issues",
     "service_update_messages",
     "secure_scores",
+    "secure_score_control_profiles",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

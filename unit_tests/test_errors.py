@@ -67,6 +67,7 @@ ANSWERS = [
         "",
         Action.UNPAGE,
     ),
+    ("a link refused", 400, "BadRequest", "Query option 'SkipToken' is not allowed.", "", Action.UNPAGE),
     ("no paging at all", 400, "BadRequest", NOT_TOP, "", Action.UNPAGE),
     ("page too large", 400, "Request_UnsupportedQuery", "Invalid page size specified: '1000'.", "", Action.UNPAGE),
     ("corrupt item", 500, "ErrorCorruptData", "Data is corrupt.", "", Action.SHRINK),

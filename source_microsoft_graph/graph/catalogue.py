@@ -164,6 +164,7 @@ _FILTER = Help(
     f"{LEARN}/graph/filter-query-parameter",
 )
 _TOP = Help("This endpoint refuses the page size.")
+_LINK = Help("This endpoint refuses its own link to the next page of the size that was requested.")
 _WINDOW = Help("Graph does not serve so long a time in one request.", "Choose a later start date.")
 _EXPIRED = Help("The page token expired before the listing was read to its end.")
 UNSERVED = Help("Graph cannot serve an item.", "Find and delete the item.")
@@ -242,6 +243,8 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(400, Action.UNPAGE, _TOP, text="Invalid page size specified"),
     # Identity protection: "… between 1 and 500".
     ErrorRule(400, Action.UNPAGE, _TOP, text="between 1 and"),
+    # Secure score control profiles: https://github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2566
+    ErrorRule(400, Action.UNPAGE, _LINK, text="Query option 'SkipToken' is not allowed"),
     ErrorRule(400, Action.FAIL, _WINDOW, code="ErrorInvalidRequest", text="Maximum number of days"),
     ErrorRule(400, Action.FAIL, _FILTER, text="filter clause"),
     # Clouds and licences.

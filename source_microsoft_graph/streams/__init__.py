@@ -66,7 +66,12 @@ from source_microsoft_graph.streams.reports import (
     ReportTeamsDeviceUsage,
     ReportTeamsUserActivity,
 )
-from source_microsoft_graph.streams.security import SecureScores, SecurityAlerts, SecurityIncidents
+from source_microsoft_graph.streams.security import (
+    SecureScoreControlProfiles,
+    SecureScores,
+    SecurityAlerts,
+    SecurityIncidents,
+)
 from source_microsoft_graph.streams.teams import (
     ChannelMember,
     ChannelMessages,
@@ -159,4 +164,5 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ServiceHealthIssues,
     ServiceUpdateMessages,
     SecureScores,
+    SecureScoreControlProfiles,
 )

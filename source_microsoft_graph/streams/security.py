@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from source_microsoft_graph.graph.rate_limits import Service
+from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.changed import ChangedStream
 from source_microsoft_graph.streams.window import WindowStream
 
@@ -40,3 +41,11 @@ class SecureScores(ChangedStream):
     shown_late = timedelta(days=7)
     service = Service.SECURITY
     permissions = ("SecurityEvents.Read.All", "SecurityEvents.ReadWrite.All")
+
+
+class SecureScoreControlProfiles(GraphStream):
+    """One row per control that secure scores count, with what it asks for: https://learn.microsoft.com/graph/api/security-list-securescorecontrolprofiles"""
+
+    path_template = "security/secureScoreControlProfiles"
+    service = Service.SECURITY
+    permissions = SecureScores.permissions

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from simulated_tenant.clouds import BLEU, CHINA, DELOS, GOVSG
-from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Workload, words
+from simulated_tenant.collection import Call, Collection, Endpoint, Paging, Query, Workload, words
 from simulated_tenant.generated import Generated, Owner, TimedMutations
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import problem
@@ -97,6 +97,18 @@ def _score(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+def _profile(state: State, owner: Owner, number: int) -> Entity:
+    """Its id is a name, by which scores name the control."""
+    return {"id": f"Control{number}", "controlCategory": ("Identity", "Data", "Apps")[number % 3]}
+
+
+def _follows_links(query: Query) -> None:
+    if not isinstance(query, Call) or not query.state.traits.refuses_sized_links:
+        return
+    if {"$top", "$skiptoken"} <= query.options.keys():
+        raise problem("skip_token_refused")
+
+
 class ScoreMutations(TimedMutations):
     """A score has no text: what is edited is computed again."""
 
@@ -107,6 +119,9 @@ class ScoreMutations(TimedMutations):
 INCIDENTS = Generated("security.incident", count=lambda state, owner: state.size.incidents, own=_incident)
 ALERTS = Generated("security.alert", count=lambda state, owner: 3 * state.size.incidents, own=_alert)
 SCORES = Generated("secureScore", count=lambda state, owner: state.size.secure_scores, own=_score)
+PROFILES = Generated(
+    "secureScoreControlProfile", count=lambda state, owner: state.size.secure_score_controls, own=_profile
+)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Collection(
@@ -129,6 +144,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         entities=SCORES.entities, paging=Paging(100, 1000, caps=True), options="$top $filter $count $skip",
         filters={"createdDateTime": "eq ge le"},
         mutations=partial(ScoreMutations, objects=SCORES, time="createdDateTime", name=""),
+    ),
+    Collection(
+        "/security/secureScoreControlProfiles", SECURE_SCORE, stream="secure_score_control_profiles",
+        permissions=words("SecurityEvents.Read.All SecurityEvents.ReadWrite.All"), type="secureScoreControlProfile",
+        gate=_follows_links, entities=PROFILES.entities, paging=Paging(100, 1000, caps=True),
+        options="$top $filter $count $skip",
     ),
 )  # fmt: skip
 NOT_SIMULATED: tuple[str, ...] = ()
