@@ -79,7 +79,8 @@ def schema(list_type: str, parents: Collection[str] = ()) -> Schema:
     for name, mark in marks(list_type).items():
         columns[snake_case(name)]["select"] = mark
     if list_type not in additions.MADE:
-        columns |= {"odata_type": dict(_TEXT)}
+        # Every record has an id, whatever Graph calls that of the object.
+        columns |= {"id": dict(_TEXT), "odata_type": dict(_TEXT)}
     columns |= {parent: dict(_PARENT) for parent in parents}
     return in_order({**_HEAD, "properties": {**dict.fromkeys(parents), **columns}})
 

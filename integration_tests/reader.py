@@ -95,7 +95,7 @@ class Reader:
         headers = {"ConsistencyLevel": "eventual"} if collection.whole else {}
         options += filter(None, [collection.whole])
         path = "?".join([address(collection, owners), *filter(None, ["&".join(options)])])
-        for item in self.items(path, **headers):
+        for item in self._items_of(collection, path, headers):
             if collection.expand:
                 name, _, _ = collection.expand.partition("(")
                 if name in item:
@@ -106,6 +106,13 @@ class Reader:
                 (member,) = collection.placeholders
                 key = {"id": owners[member], f"{collection.inverse}_id": item["id"]}
                 yield {"@odata.type": f"#microsoft.graph.{member}", **key}
+
+    def _items_of(self, collection: Collection, path: str, headers: Mapping[str, str]) -> Iterator[Entity]:
+        """The items at the path of a collection, each with an id."""
+        items = self.items(path, **headers) if not collection.alone else [self.get(path, **headers).json]
+        for item in items:
+            identifier = item.get(collection.known_by) or collection.path.rpartition("/")[2]
+            yield item if "id" in item else {"id": identifier, **item}
 
     def _rows(self, report: Report) -> Iterator[Entity]:
         """The rows of a usage report's files: of the last days, or of the longest period."""

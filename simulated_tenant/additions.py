@@ -220,6 +220,8 @@ UNDECLARED: Mapping[str, Mapping[str, PropertyType]] = {
     # A navigation property that comes unasked.
     "conditionalAccessGrantControls": {"authenticationStrength": "authenticationStrengthPolicy"},
     "authenticationStrengthPolicy": {"combinationConfigurations": [OBJECT]},
+    # Another one, each of whose objects is of a type of its own.
+    "authenticationMethodsPolicy": {"authenticationMethodConfigurations": [OBJECT]},
     "conditionalAccessSessionControls": {
         "continuousAccessEvaluation": OBJECT,
         "globalSecureAccessFilteringProfile": OBJECT,
@@ -249,6 +251,9 @@ DERIVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "identitySet.application": ("teamworkApplicationIdentity",),
         "identitySet.user": ("teamworkUserIdentity",),
     },
+    # The one derived type is that of tenantRestrictions.
+    "crossTenantAccessPolicyConfigurationDefault": {"crossTenantAccessPolicyB2BSetting": ()},
+    "crossTenantAccessPolicyConfigurationPartner": {"crossTenantAccessPolicyB2BSetting": ()},
     # What each of the 48 kinds of evidence adds stays inside the JSON, as do the results of the actions on a device.
     "managedDevice": {"deviceActionResult": ()},
     "security.alert": {"security.alertEvidence": ()},

@@ -26,6 +26,7 @@ from .workloads.directory import collections as directory
 from .workloads.files import collections as files
 from .workloads.intune import collections as intune
 from .workloads.outlook import collections as outlook
+from .workloads.policies import collections as policies
 from .workloads.security import collections as security
 from .workloads.teams import collections as teams
 from .workloads.usage import collections as usage
@@ -208,7 +209,7 @@ def _finder(parents: tuple[Collection, ...]) -> Finder:
     return next((parent.find for parent in parents if parent.find), search)
 
 
-WORKLOADS = (directory, access, teams, outlook, files, audit, security, intune, usage, announcements)
+WORKLOADS = (directory, access, teams, outlook, files, audit, security, intune, usage, announcements, policies)
 CATALOGUE = Catalogue(
     (endpoint for workload in WORKLOADS for endpoint in workload.ENDPOINTS),
     (path for workload in WORKLOADS for path in workload.NOT_SIMULATED),

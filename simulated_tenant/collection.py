@@ -196,6 +196,10 @@ class Collection(Endpoint):
     member. `columns` says what a complete read finds of an entity, if not all of it, or None for nothing. `granted` is
     the permission that a tenant grants, if it is not the first.
 
+    How they come: the only entity of one that is `alone` comes by itself, and not in a list. `known_by` is what tells
+    the entities apart; where that is not `id`, they come without an id, and a reader takes the value of that property
+    for one, or the last word of the path if that is "".
+
     `placeholder` names the placeholder that takes the ids of these entities in other paths, and `find` gets the number
     behind an id; without it the entities are searched. `mutations` says how they change.
     """
@@ -224,6 +228,8 @@ class Collection(Endpoint):
     holds: Callable[[State, Mapping[str, Any]], bool] = lambda state, ids: True
     columns: Callable[[Query, Entity], Entity | None] = lambda query, entity: entity
     granted: str = ""
+    alone: bool = False
+    known_by: str = "id"
     placeholder: str = ""
     find: Finder | None = None
     mutations: Callable[[State, str], Mutations] = Mutations

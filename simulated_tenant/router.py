@@ -72,6 +72,10 @@ def _collection(call: Call, catalogue: Catalogue, collection: Collection) -> dic
         body["@microsoft.graph.tips"] = TIP
     links = {"@odata.nextLink": found.next_link, "@odata.deltaLink": found.delta_link}
     items = found.items if not collection.whole or _asks_for_all(call, collection.whole) else found.items[::2]
+    if collection.known_by != "id":
+        items = [{name: value for name, value in item.items() if name != "id"} for item in items]
+    if collection.alone:
+        return {"@odata.context": f"{_context(call)}/$entity", **items[0]}
     return body | {name: link for name, link in links.items() if link} | {"value": items}
 
 

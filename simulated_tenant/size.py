@@ -58,6 +58,7 @@ class Size:
     service_messages: int = 13
     secure_scores: int = 10
     secure_score_controls: int = 120
+    partners: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "microsoft365_groups", min(self.microsoft365_groups, self.groups))

@@ -94,6 +94,14 @@ PUBLISHED = (
     "service_update_messages",
     "secure_scores",
     "secure_score_control_profiles",
+    "authorization_policy",
+    "identity_security_defaults_policy",
+    "admin_consent_request_policy",
+    "authentication_methods_policy",
+    "authentication_strength_policies",
+    "cross_tenant_access_policy",
+    "cross_tenant_access_policy_default",
+    "cross_tenant_access_policy_partners",
 )
 """The names of the streams, in the order in which they are read. They stand here by hand because users select streams
 by name: a class that is renamed, or left off the roll, would take a table away from them. Nothing else derives from

@@ -26,6 +26,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import PLACEHOLDER, GraphStream
 from source_microsoft_graph.streams.report import ReportStream
+from source_microsoft_graph.streams.single import SingleObjectStream
 from unit_tests.documents import every_stream
 from unit_tests.graph_api import GRAPH, Answer, FakeGraph, an_error, read, rows, statuses, throttled, told
 
@@ -51,7 +52,8 @@ class Kind:
 
     `fates` are those of a fault that passes and of one that lasts, on the first page and on a later one. `refuses`
     says that the object is there and may not be read. `may_mean_properties` says that the first page may be refused
-    for its $select. `is_of_the_connection` says that a batch is hit as a whole.
+    for its $select. `is_of_the_connection` says that a batch is hit as a whole, and `is_of_lists` that an object which
+    comes by itself cannot be sent so.
     """
 
     answer: Callable[[Page], Answer]
@@ -60,6 +62,7 @@ class Kind:
     refuses: bool = False
     may_mean_properties: bool = False
     is_of_the_connection: bool = False
+    is_of_lists: bool = False
 
     def fate(self, *, lasts: bool, later: bool) -> Fate:
         return self.fates[2 * later + lasts]
@@ -131,9 +134,11 @@ KINDS: dict[str, Kind] = {
     "an error beside the objects": Kind(with_more(error={"code": "Half", "message": "Half of it."}), "Half", PASSES),
     "no list": Kind(always({"json": {"@odata.context": "x"}}), "whole page", PASSES),
     "no objects but one": Kind(always({"json": {"value": {"id": "1"}}}), "whole page", PASSES),
-    "an error among the objects": Kind(with_item({"error": {"code": "Broken", "message": "It."}}), "Broken", ODD),
+    "an error among the objects": Kind(
+        with_item({"error": {"code": "Broken", "message": "It."}}), "Broken", ODD, is_of_lists=True
+    ),
     **{
-        f"an item that is {name}": Kind(with_item(item), "Graph sent an", ODD)
+        f"an item that is {name}": Kind(with_item(item), "Graph sent an", ODD, is_of_lists=True)
         for name, item in {
             "a number": 7,
             "without an id": {"displayName": "x"},
@@ -156,7 +161,7 @@ KINDS: dict[str, Kind] = {
     "410": Kind(always(an_error(410, "Gone")), "410", UNKNOWN),
     "expired": Kind(always(an_error(400, "Directory_ExpiredPageToken")), "Expired", UNKNOWN),
     "the last objects again": Kind(
-        lambda page: {"json": {**page, "value": [*page["value"], *page["value"]]}}, "", HARMLESS
+        lambda page: {"json": {**page, "value": [*page["value"], *page["value"]]}}, "", HARMLESS, is_of_lists=True
     ),
     "NaN": Kind(raw(lambda text: text.replace(b'"x": 1', b'"x": NaN')), "", HARMLESS),
     "half a surrogate": Kind(raw(lambda text: text.replace(b'"x": 1', b'"x": "cut \\ud83d"')), "", HARMLESS),
@@ -180,9 +185,9 @@ EMPTY = ("contactFolders", "memberOf", "ownedObjects")
 
 
 class Tenant:
-    """Each path is a list of four objects, six where it is the tenant's own, in pages of two or of the size requested.
-    An id tells the path. `faults` are what a path answers instead and how often: on its first page, wherever that
-    begins, or behind its first object."""
+    """Each path is a list of four objects, six where it is the tenant's own, in pages of two or of the size requested,
+    or an object by itself. An id tells the path. `faults` are what a path answers instead and how often: on its first
+    page, wherever that begins, or behind its first object."""
 
     def __init__(self, graph: FakeGraph, faults: Faults = MappingProxyType({})) -> None:
         self._faults = faults
@@ -200,6 +205,8 @@ class Tenant:
         return {"json": page}
 
     def _page(self, path: str, first: int, options: Mapping[str, str], headers: Mapping[str, str]) -> Page:
+        if path in ALONE:
+            return {"id": an_id(path, 0), "x": 1}
         preferred = re.search(r"maxpagesize=(\d+)", headers.get("Prefer", ""))
         size = min(2, int(options.get("$top", 2)), int(preferred[1]) if preferred else 2)
         count = 0 if path.endswith(EMPTY) else len(ids_in(path))
@@ -218,12 +225,13 @@ def an_id(path: str, number: int) -> str:
 
 def ids_in(path: str) -> set[str]:
     """Those of the objects in a list. Only ids have dots."""
-    return {an_id(path, number) for number in range(4 if "." in path else 6)}
+    return {an_id(path, number) for number in range(1 if path in ALONE else 4 if "." in path else 6)}
 
 
 NAMES = {type(stream): stream.name for stream in every_stream()}
 # Usage reports are files behind redirects and have no pages: test_reports.py has their faults.
 LISTS = [stream for stream in STREAMS if not issubclass(stream, ReportStream)]
+ALONE = {stream.path_template for stream in LISTS if issubclass(stream, SingleObjectStream)}
 OF_THE_TENANT = [stream for stream in LISTS if not PLACEHOLDER.search(stream.path_template)]
 BELOW_OTHERS = [stream for stream in LISTS if stream not in OF_THE_TENANT]
 
@@ -331,20 +339,26 @@ def test_a_fault_of_all_owners_is_no_whole_stream(graph: FakeGraph, stream: type
     assert kind.words in words
 
 
-def _cases_of_a_list() -> Iterator[Any]:
+def _cases_of_a_list() -> Iterator[tuple[Kind, bool, tuple[bool, ...], str]]:
     """Each kind once and for ever, on the first page and on a later one; what passes is met on both in one read. A
     connection that breaks for ever ends the sync, and whatever else ends a listing the first time need not last."""
     for name, kind in KINDS.items():
-        places = [(False, True)] if kind.fates in (PASSES, HARMLESS) else [(False,), (True,)]
-        yield from (pytest.param(kind, False, place, id=f"{name}, once, {WHERE[place]}") for place in places)
+        for places in [(False, True)] if kind.fates in (PASSES, HARMLESS) else [(False,), (True,)]:
+            yield kind, False, places, f"{name}, once, {WHERE[places]}"
         if not kind.is_of_the_connection and kind.fates not in (ODD, HARMLESS):
-            yield from (
-                pytest.param(kind, True, (later,), id=f"{name}, always, {WHERE[(later,)]}") for later in (False, True)
-            )
+            for later in (False, True):
+                yield kind, True, (later,), f"{name}, always, {WHERE[(later,)]}"
 
 
-@pytest.mark.parametrize(("kind", "lasts", "places"), list(_cases_of_a_list()))
-@pytest.mark.parametrize("stream", OF_THE_TENANT, ids=NAMES.get)
+def _cases_of_the_tenant() -> Iterator[Any]:
+    """An object by itself has no later page."""
+    for stream in OF_THE_TENANT:
+        for kind, lasts, places, name in _cases_of_a_list():
+            if stream.path_template not in ALONE or not (kind.is_of_lists or places == (True,)):
+                yield pytest.param(stream, kind, lasts, places, id=f"{NAMES[stream]}-{name}")
+
+
+@pytest.mark.parametrize(("stream", "kind", "lasts", "places"), list(_cases_of_the_tenant()))
 def test_a_fault_of_a_list_of_the_tenant(
     graph: FakeGraph, stream: type[GraphStream], kind: Kind, lasts: bool, places: tuple[bool, ...]
 ) -> None:

@@ -38,17 +38,25 @@ CLOUDS: Mapping[str, Cloud] = {
     "china": Cloud(
         "login.chinacloudapi.cn",
         "microsoftgraph.chinacloudapi.cn",
-        _REPORTS | {"identityProtection", "security", "administrativeUnits/delta", "mailFolders/delta"},
+        _REPORTS
+        | {"identityProtection", "security", "administrativeUnits/delta", "mailFolders/delta"}
+        | {"authenticationMethodsPolicy"},
     ),
 }
 """The clouds by the names of the form."""
 
 SOVEREIGN: Mapping[str, Cloud] = {
-    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", _REPORTS | {"identity", "security"}),
+    "Bleu (France)": Cloud(
+        "login.sovcloud-identity.fr",
+        "graph.svc.sovcloud.fr",
+        _REPORTS | {"identity", "security", "authenticationMethodsPolicy"},
+    ),
     "Delos (Germany)": Cloud(
         "login.sovcloud-identity.de",
         "graph.svc.sovcloud.de",
-        _REPORTS | {"identity", "teams", "chats", "security"} | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
+        _REPORTS
+        | {"identity", "teams", "chats", "security", "authenticationMethodsPolicy"}
+        | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
@@ -57,7 +65,7 @@ SOVEREIGN: Mapping[str, Cloud] = {
         | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
         | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", r"users/\S+/contacts"}
         | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"}
-        | {"serviceAnnouncement"},
+        | {"serviceAnnouncement", "authenticationMethodsPolicy"},
     ),
 }
 """Clouds that are configured by their hosts."""

@@ -301,7 +301,9 @@ class GraphClient:
         self, pending: PendingRequest, sent: requests.PreparedRequest, response: GraphResponse
     ) -> PageResponse | None:
         """The final response, or None where the request has to be sent again."""
-        rule, request, now = classify(response), pending.request, self._clock.now()
+        request, now = pending.request, self._clock.now()
+        response.as_page = request.as_page
+        rule = classify(response)
         if response.is_near_limit:
             self._limiter.near_limit(request.service, request.part)
         self._note(request, rule, sent)

@@ -23,7 +23,8 @@ class PageRequest:
     that the same objects can be requested in smaller pages. `not_before` is a time of the clock's. `headers` are sent
     beside the usual ones. `part` is what of the service has limits of its own, `redirect` what to expect instead of a
     page, and `body` what a function that only reads takes in JSON; with one of the two the request is never one of a
-    batch, and with a body it is a POST."""
+    batch, and with a body it is a POST. `as_page` makes a page of a JSON object that is none, such as an object by
+    itself, and gives whatever it cannot make one of as it is."""
 
     url: str
     service: Service
@@ -34,3 +35,4 @@ class PageRequest:
     part: str = ""
     redirect: Redirect | None = None
     body: Mapping[str, Any] | None = None
+    as_page: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,8 @@ class GraphResponse(requests.Response):
         self.headers = CaseInsensitiveDict(headers)
         self.url, self.reason = url, reason
         self.size = len(content)
+        self.as_page: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+        """What makes a page of the JSON of a success, where that is none: see `PageRequest`."""
         self._bytes = content
 
     @classmethod
@@ -105,6 +107,8 @@ class GraphResponse(requests.Response):
         if self.status_code == 200:
             # A page is read once, as objects; its bytes would stay beside them.
             self._bytes = b""
+        if self.as_page and 200 <= self.status_code < 300:
+            value = dict(self.as_page(value))
         return value, repairs, ""
 
     @property
@@ -118,10 +122,11 @@ class GraphResponse(requests.Response):
             return True
         if 200 <= self.status_code < 300 and "value" in self.body:
             return True
-        if len(self._bytes) <= _WORDS and bytes(self._bytes).strip() in _NOTHING:
-            return "request-id" in self.headers
         error = self.error
-        return isinstance(error, dict) and bool(error) and not any(map(_is_html, self._messages))
+        if isinstance(error, dict) and error:
+            return not any(map(_is_html, self._messages))
+        is_empty = len(self._bytes) <= _WORDS and bytes(self._bytes).strip() in _NOTHING
+        return is_empty and "request-id" in self.headers
 
     @property
     def error(self) -> Any:

@@ -54,6 +54,16 @@ from source_microsoft_graph.streams.mailbox import (
     MailFolders,
     MailMessages,
 )
+from source_microsoft_graph.streams.policies import (
+    AdminConsentRequestPolicy,
+    AuthenticationMethodsPolicy,
+    AuthenticationStrengthPolicies,
+    AuthorizationPolicy,
+    CrossTenantAccessPolicy,
+    CrossTenantAccessPolicyDefault,
+    CrossTenantAccessPolicyPartners,
+    IdentitySecurityDefaultsPolicy,
+)
 from source_microsoft_graph.streams.relations import GroupMember, GroupOwner
 from source_microsoft_graph.streams.reports import (
     ReportCopilotUsage,
@@ -165,4 +175,12 @@ STREAMS: tuple[type[GraphStream], ...] = (
     ServiceUpdateMessages,
     SecureScores,
     SecureScoreControlProfiles,
+    AuthorizationPolicy,
+    IdentitySecurityDefaultsPolicy,
+    AdminConsentRequestPolicy,
+    AuthenticationMethodsPolicy,
+    AuthenticationStrengthPolicies,
+    CrossTenantAccessPolicy,
+    CrossTenantAccessPolicyDefault,
+    CrossTenantAccessPolicyPartners,
 )
