@@ -16,6 +16,7 @@ from simulated_tenant import additions
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.streams.changed import ChangedStream
 from source_microsoft_graph.streams.intune import DEFAULTS
+from source_microsoft_graph.streams.page_requests import just_before
 from source_microsoft_graph.streams.records import snake_case
 from source_microsoft_graph.sync.context import as_text
 from unit_tests.graph_api import CONFIG, FakeGraph, a_page, an_error, read, rows, statuses, warnings
@@ -52,6 +53,12 @@ def asked_from(stream: ChangedStream, time: str) -> str:
     return as_text(datetime.fromisoformat(time) - stream.shown_late)
 
 
+def filter_from(stream: ChangedStream, time: str) -> str:
+    """The value of the option that asks for what changed from this time on."""
+    (option,) = stream.changed_since.values()
+    return option.format(since=time, before=just_before(datetime.fromisoformat(time)))
+
+
 @every_changed
 def test_the_first_read_has_no_filter(graph: FakeGraph, stream: ChangedStream) -> None:
     """An object without a time would be in no filtered list; the position is five minutes before the start."""
@@ -72,11 +79,8 @@ def test_the_next_read_asks_for_what_changed(graph: FakeGraph, stream: ChangedSt
 
     incremental(stream.name, state_of(first), lookback_window="PT2H")
 
-    (option,) = stream.changed_since.values()
     (filtered,) = [url for url in graph.asked if "$filter" in url]
-    position = option.format(since="2026-10-01T09:55:00Z", before="2026-10-01T09:54:59.999Z")
-    assert f"$filter={position}" in filtered
-    assert f"$filter={option.format(since=asked_from(stream, '2026-10-01T09:55:00Z'))}" in filtered
+    assert f"$filter={filter_from(stream, asked_from(stream, '2026-10-01T09:55:00Z'))}" in filtered
 
 
 def test_a_score_that_appears_late_is_not_missed(graph: FakeGraph) -> None:
@@ -98,13 +102,9 @@ def test_a_refused_filter_is_a_full_read_said_once(graph: FakeGraph, stream: Cha
     """Microsoft documents hardly any of these filters."""
     graph.answers(stream.path(), a_listing({"id": "1"}, {"id": "2"}))
     first = incremental(stream.name)
-    (option,) = stream.changed_since.values()
-    position = option.format(since="2026-10-01T10:55:00Z", before="2026-10-01T10:54:59.999Z")
+    since_then = asked_from(stream, "2026-10-01T10:55:00Z")
     graph.answers(
-        f"{stream.path()}?$filter={position}&$top={stream.top()}",
-    top, since_then = stream.top(), asked_from(stream, "2026-10-01T10:55:00Z")
-    graph.answers(
-        f"{stream.path()}?$filter={option.format(since=since_then)}&$top={top}",
+        f"{stream.path()}?$filter={filter_from(stream, since_then)}&$top={stream.top()}",
         an_error(400, "BadRequest", "Invalid filter."),
     )
 
