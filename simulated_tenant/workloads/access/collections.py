@@ -22,24 +22,57 @@ NOT_SIMULATED: tuple[str, ...] = ()
 PRINCIPALS = ("user", "group", "servicePrincipal")
 
 
+# Of the same ids in every tenant: https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
+BUILT_IN = {
+    "Global": "62e90394-69f5-4237-9190-012177145e10", "User": "fe930be7-5e62-47db-91af-98c3a49a38b1",
+    "Exchange": "29232cdf-9323-42fd-ade2-1d097af3e4de", "Application": "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",
+    "Teams": "69091246-20e8-4a56-aa4d-066075b2a7a8", "Security": "194ae4cb-b126-40b2-bd5b-6091b380977d",
+    "Helpdesk": "729827e3-9c14-49f7-bb1b-9608f156bbb8", "Billing": "b0f54661-2d74-4c50-afa3-1ec803f12efe",
+    "License": "4d6ac14f-3453-41d0-bef9-a3e0c569773a", "Intune": "3a2c62db-5318-420d-8d74-23affee5d9d5",
+    "Printer": "644ef478-e28f-4e28-b9dc-3fdde9aa0b1f",
+}  # fmt: skip
+
+
+def _definition_id(state: State, number: int) -> str:
+    """The last role is the tenant's own."""
+    return BUILT_IN.get(ROLES[number]) or Guids(state.seed, "unifiedRoleDefinition")[number]
+
+
 def _definition(state: State, owner: Owner, number: int) -> Entity:
-    return {"displayName": f"{ROLES[number]} Administrator", "isBuiltIn": number < len(ROLES) - 1}
+    identifier = _definition_id(state, number)
+    return {
+        "id": identifier,
+        "templateId": identifier,
+        "displayName": f"{ROLES[number]} Administrator",
+        "isBuiltIn": ROLES[number] in BUILT_IN,
+    }
+
+
+# Who has which role: a kind of principal, its number, and the role.
+HELD = (
+    ("user", 0, "Global"), ("group", 1, "User"), ("servicePrincipal", 2, "Exchange"), ("user", 3, "Teams"),
+    ("group", 7, "Application"), ("servicePrincipal", 5, "Security"), ("user", 6, "Helpdesk"), ("group", 4, "Groups"),
+    ("servicePrincipal", 8, "License"), ("servicePrincipal", 15, "Global"), ("user", 4, "Printer"),
+    ("servicePrincipal", 11, "Global"),
+)  # fmt: skip
 
 
 def _assignment(state: State, owner: Owner, number: int) -> Entity:
-    """The role of a principal, in each fourth case within an administrative unit alone."""
-    directory, kind = state.of(Directory), PRINCIPALS[number % len(PRINCIPALS)]
+    """The role of a principal, in each third case within an administrative unit alone, but not in the first."""
+    directory = state.of(Directory)
+    kind, principal, role = HELD[number]
     units = directory.count("administrativeUnit")
-    unit = directory.ids["administrativeUnit"][number % units] if units and number % 4 == 3 else None
+    limited = units and number and number % 3 == 0
+    unit = directory.ids["administrativeUnit"][number % units] if limited else None
     return {
-        "principalId": directory.ids[kind][number % (directory.count(kind) or 1)],
-        "roleDefinitionId": Guids(state.seed, "unifiedRoleDefinition")[number % len(ROLES)],
+        "principalId": directory.ids[kind][principal % (directory.count(kind) or 1)],
+        "roleDefinitionId": _definition_id(state, ROLES.index(role)),
         "directoryScopeId": f"/administrativeUnits/{unit}" if unit else "/",
     }
 
 
 DEFINITIONS = Generated("unifiedRoleDefinition", count=lambda state, owner: len(ROLES), own=_definition)
-ASSIGNMENTS = Generated("unifiedRoleAssignment", count=lambda state, owner: 9, own=_assignment)
+ASSIGNMENTS = Generated("unifiedRoleAssignment", count=lambda state, owner: len(HELD), own=_assignment)
 
 
 def _grant(state: State, owner: Owner, number: int) -> Entity:

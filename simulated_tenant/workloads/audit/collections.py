@@ -11,11 +11,11 @@ from functools import partial
 
 from simulated_tenant.clouds import BLEU, CHINA, DELOS, GOVSG
 from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Workload, words
+from simulated_tenant.entities import Entities
 from simulated_tenant.generated import Generated, GrowingMutations, Owner, TimedMutations
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import Problem, problem
 from simulated_tenant.shapes import EPOCH, Entity, Guids, graph_time
-from simulated_tenant.size import FIRST_SPECIAL_USER
 from simulated_tenant.state import State
 from simulated_tenant.workloads.audit.contents import Audit
 from simulated_tenant.workloads.audit.mutations import LogMutations
@@ -62,16 +62,30 @@ def _policy(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
+# What people registered, and whether it is a second factor that policies let them use. A mail address is for the reset
+# of a password alone: https://learn.microsoft.com/graph/api/resources/userregistrationdetails#properties
+REGISTERED: tuple[tuple[tuple[str, ...], bool, bool], ...] = (
+    (("microsoftAuthenticatorPush", "softwareOneTimePasscode"), True, True), ((), False, False),
+    (("email",), False, False), (("mobilePhone", "email"), True, False), (("passKeyDeviceBound",), True, True),
+)  # fmt: skip
+
+
 def _registration(state: State, owner: Owner, number: int) -> Entity:
     """A row bears the id of its user; the times are those of the report, and people without a second method have an
     empty text for the preferred one."""
     person = state.of(Directory).founded(("user", number))
+    methods, is_registered, is_capable = REGISTERED[number % len(REGISTERED)]
     return {
         "userPrincipalName": person["userPrincipalName"],
         "userDisplayName": person["displayName"],
         "userType": person["userType"].lower(),
         "lastUpdatedDateTime": f"{state.today:%Y-%m-%dT03:16:01}.7292271Z",
-        **({"userPreferredMethodForSecondaryAuthentication": "", "methodsRegistered": []} if number % 3 == 1 else {}),
+        "methodsRegistered": methods,
+        "isMfaRegistered": is_registered,
+        "isMfaCapable": is_capable,
+        "isPasswordlessCapable": "passKeyDeviceBound" in methods,
+        "isSsprRegistered": bool(methods),
+        **({} if is_registered else {"userPreferredMethodForSecondaryAuthentication": ""}),
     }
 
 
@@ -117,18 +131,20 @@ def _provisioned(state: State, owner: Owner, number: int) -> Entity:
     }
 
 
-def _enabled(state: State) -> int:
-    """Users before the special ones, all of whose accounts are enabled."""
-    return min(state.size.users, FIRST_SPECIAL_USER)
-
-
 def _ids_of_users(state: State) -> Guids:
     return state.of(Directory).ids["user"]
 
 
 REGISTRATIONS = Generated(
-    "userRegistrationDetails", count=lambda state, owner: _enabled(state), own=_registration, ids=_ids_of_users
+    "userRegistrationDetails", count=lambda state, owner: state.size.users, own=_registration, ids=_ids_of_users
 )
+
+
+def _registrations(query: Query) -> Entities:
+    """Those whose accounts are enabled: https://github.com/MicrosoftDocs/entra-docs/issues/878"""
+    return REGISTRATIONS.entities(query).over(query.state.of(Directory).enabled_users())
+
+
 LOCATIONS = Generated("namedLocation", count=lambda state, owner: state.size.named_locations, own=_location)
 RISKY_USERS = Generated("riskyUser", count=lambda state, owner: state.size.risky_users, own=_at_risk, ids=_ids_of_users)
 DETECTIONS = Generated("riskDetection", count=lambda state, owner: state.size.risk_detections, own=_detection)
@@ -174,7 +190,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Collection(
         "/reports/authenticationMethods/userRegistrationDetails", LOGS, stream="user_registration_details",
         permissions=("AuditLog.Read.All",), type="userRegistrationDetails", gate=_premium,
-        entities=REGISTRATIONS.entities, paging=Paging(999, 999), options="$select $top $filter $orderby",
+        entities=_registrations, paging=Paging(999, 999), options="$select $top $filter $orderby",
     ),
     Collection(
         "/identity/conditionalAccess/namedLocations", CONDITIONAL_ACCESS, stream="named_locations",

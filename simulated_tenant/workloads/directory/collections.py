@@ -6,7 +6,8 @@ https://learn.microsoft.com/graph/azuread-identity-access-management-concept-ove
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -25,19 +26,22 @@ from simulated_tenant.collection import (
     words,
 )
 from simulated_tenant.entities import Entities
-from simulated_tenant.generated import Generated
+from simulated_tenant.generated import Generated, Owner
 from simulated_tenant.limits import DIRECTORY_UNITS, RequestLimit
 from simulated_tenant.mutations import Mutations
 from simulated_tenant.problems import Problem, problem
 from simulated_tenant.shapes import Entity, Guids
+from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.changes import DirectoryChanges
 from simulated_tenant.workloads.directory.contents import (
+    APP_ROLES,
     APPLICATION_READ,
     DOMAIN,
     GROUP_BASIC,
     GROUP_READ,
     ROLE_READ,
     SELECTIONS,
+    SKUS,
     UNIT_READ,
     USER_BASIC,
     USER_READ,
@@ -257,14 +261,47 @@ GROUPS = directory_objects(
     },
     tracking=_tracked("group", GROUP_READ),
 )  # fmt: skip
-APP_ROLES = Generated(
-    "appRoleAssignment",
-    count=lambda state, owner: owner[0] % 4,
-    own=lambda state, owner, number: {
-        "principalType": "User", "principalId": Guids(state.seed, "user")[number],
-        "resourceId": Guids(state.seed, "servicePrincipal")[owner[0]],
-    },
+# What each app may do in Microsoft Graph, by the app's number, over and over.
+GRANTED_ROLES = (
+    ("User.Read.All",), ("Application.ReadWrite.All",), ("RoleManagement.ReadWrite.Directory", "Group.Read.All"),
+    ("AppRoleAssignment.ReadWrite.All", "Mail.ReadWrite"), (), ("Mail.ReadWrite",), ("User.Read.All",),
+    ("Group.Read.All",),
 )  # fmt: skip
+# Whoever is assigned to an app without a role of its own has this one.
+DEFAULT_ACCESS = "00000000-0000-0000-0000-000000000000"
+
+
+@lru_cache(maxsize=8)
+def _roles_granted(apps: int, graph_app: int | None) -> list[tuple[int, str]]:
+    """The app roles of Microsoft Graph that so many apps have: (the app's number, the role's name)."""
+    return [(app, role) for app in range(apps) if app != graph_app for role in GRANTED_ROLES[app % len(GRANTED_ROLES)]]
+
+
+def _app_role(state: State, owner: Owner, number: int) -> Entity:
+    """In Microsoft Graph an app with a permission, in each other app a user with default access or with a role."""
+    directory = state.of(Directory)
+    if owner[0] == directory.graph_app:
+        app, role = _roles_granted(directory.count("servicePrincipal"), directory.graph_app)[number]
+        kind, principal, role_id = "ServicePrincipal", ("servicePrincipal", app), APP_ROLES[role]
+    else:
+        kind, principal = "User", ("user", number)
+        role_id = Guids(state.seed, f"appRole/{owner[0]}")[number] if number else DEFAULT_ACCESS
+    return {
+        "appRoleId": role_id,
+        "principalType": kind,
+        "principalId": directory.ids[principal[0]][principal[1]],
+        "principalDisplayName": directory.founded(principal)["displayName"],
+        "resourceId": directory.ids["servicePrincipal"][owner[0]],
+        "resourceDisplayName": directory.founded(("servicePrincipal", owner[0]))["displayName"],
+    }
+
+
+def _app_role_count(state: State, owner: Owner) -> int:
+    graph_app = state.of(Directory).graph_app
+    return len(_roles_granted(state.size.service_principals, graph_app)) if owner[0] == graph_app else owner[0] % 4
+
+
+APP_ROLE_ASSIGNMENTS = Generated("appRoleAssignment", count=_app_role_count, own=_app_role)
 ORGANIZATION = Generated("organization", count=lambda state, owner: 1)
 # Every tenant has its initial domain: https://learn.microsoft.com/graph/api/resources/domain
 DOMAINS = Generated(
@@ -275,11 +312,56 @@ DOMAINS = Generated(
         "isDefault": number == 0, "passwordValidityPeriodInDays": 2**31 - 1,
     },
 )  # fmt: skip
-SKUS = Generated(
-    "subscribedSku",
-    count=lambda state, owner: 4,
-    own=lambda state, owner, number: {"appliesTo": ("User", "Company")[number % 2], "capabilityStatus": "Enabled"},
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A product that the tenant has licences of. `spare` is how many more are enabled than users have; where that is
+    not what counts, `enabled` is how many are. Units of an expired subscription are in `warning`, and in time
+    `suspended`.
+
+    https://learn.microsoft.com/graph/api/resources/licenseunitsdetail
+    """
+
+    product: str
+    spare: int = 0
+    enabled: int | None = None
+    warning: int = 0
+    suspended: int = 0
+    status: str = "Enabled"
+    applies_to: str = "User"
+
+
+PURCHASES = (
+    Purchase("SPE_E5", spare=4),
+    Purchase("ENTERPRISEPACK", suspended=3),
+    # Fewer are paid than users have: the units in warning make up for it.
+    Purchase("EMSPREMIUM", spare=-1, warning=6),
+    Purchase("POWER_BI_PRO", enabled=0, warning=20, status="Warning"),
+    Purchase("VISIOCLIENT", enabled=0, suspended=5, status="Suspended"),
+    Purchase("FLOW_FREE", enabled=10_000),
+    Purchase("SHAREPOINTSTORAGE", enabled=50, applies_to="Company"),
 )
+
+
+def _sku(state: State, owner: Owner, number: int) -> Entity:
+    bought = PURCHASES[number]
+    consumed = 0 if bought.applies_to == "Company" else state.of(Directory).licensed_users(bought.product)
+    enabled = consumed + bought.spare if bought.enabled is None else bought.enabled
+    return {
+        "id": f"{state.tenant_id}_{SKUS[bought.product]}",
+        "skuId": SKUS[bought.product],
+        "skuPartNumber": bought.product,
+        "appliesTo": bought.applies_to,
+        "capabilityStatus": bought.status,
+        "consumedUnits": consumed,
+        "prepaidUnits": {
+            "enabled": max(0, enabled), "suspended": bought.suspended, "warning": bought.warning, "lockedOut": 0,
+        },
+    }  # fmt: skip
+
+
+SUBSCRIBED = Generated("subscribedSku", count=lambda state, owner: len(PURCHASES), own=_sku)
 MANAGER = "manager($select=id)"
 PER_KEYS = (RequestLimit(150, 60, when="keyCredentials"),)
 
@@ -308,7 +390,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     PAGED(
         "/servicePrincipals/{servicePrincipal}/appRoleAssignedTo", permissions=APPLICATION_READ,
-        type="appRoleAssignment", stream="app_role_assignments", entities=APP_ROLES.entities, orders={},
+        type="appRoleAssignment", stream="app_role_assignments", entities=APP_ROLE_ASSIGNMENTS.entities, orders={},
     ),
     directory_objects(
         "/devices", "devices", "device", VISIBLE_BY["device"], tracking=_tracked("device", VISIBLE_BY["device"]),
@@ -360,7 +442,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     IN_ONE_PAGE(
         "/subscribedSkus", permissions=words("Organization.Read.All LicenseAssignment.Read.All" + WRITERS),
-        type="subscribedSku", stream="subscribed_skus", entities=SKUS.entities, options="$select", units=3,
+        type="subscribedSku", stream="subscribed_skus", entities=SUBSCRIBED.entities, options="$select", units=3,
     ),
     directory_objects(
         "/directory/administrativeUnits", "administrative_units", "administrativeUnit", UNIT_READ,

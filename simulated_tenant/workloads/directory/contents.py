@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from simulated_tenant.collection import Selection, words
 from simulated_tenant.entities import Entities
@@ -22,6 +22,30 @@ DOMAIN = "contoso.com"
 GIVEN = words("Adele Zoë Miguel Søren 李雷 Grady Isaiah Léa Nestor Patti O'Brian Anaïs Jürgen")
 SURNAMES = words("Vance Müller Núñez Ørsted Nguyễn Archie Langer D'Angelo Wilke Fernandez Smith-Jones")
 ROLES = words("Global User Exchange Application Teams Security Helpdesk Billing License Intune Printer Groups")
+
+# The service principal of Microsoft Graph, and the tenant in which Microsoft registers its own apps.
+# https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+GRAPH_APP_ID, MICROSOFT = "00000003-0000-0000-c000-000000000000", "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+# Some of its app roles: https://learn.microsoft.com/graph/permissions-reference
+APP_ROLES: Mapping[str, str] = {
+    "RoleManagement.ReadWrite.Directory": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
+    "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
+    "Application.ReadWrite.All": "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
+    "AppRoleAssignment.ReadWrite.All": "06b708a9-e830-4db3-a914-8e69da51d44f",
+    "Mail.ReadWrite": "e2a3a72e-5f79-4c64-b1b1-878b674786c9",
+    "Group.Read.All": "5b567255-7703-4780-807c-7be8301ae99b",
+}
+
+# Products by their ids: https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference
+SKUS: Mapping[str, str] = {
+    "SPE_E5": "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
+    "ENTERPRISEPACK": "6fd2c87f-b296-42f0-b197-1e91e994b900",
+    "EMSPREMIUM": "b05e124f-c7cc-45a0-a6aa-8cf78c946968",
+    "POWER_BI_PRO": "f8a1db68-be16-40ed-86d5-cb42ce701560",
+    "VISIOCLIENT": "c5928f49-12ba-48f7-ada3-0d743a3601d5",
+    "FLOW_FREE": "f30db892-07e9-47e9-837c-80727f46fd3d",
+    "SHAREPOINTSTORAGE": "99049c9c-6011-4908-bf17-15f496e6519d",
+}
 
 SHAREPOINT_OWNED = words(
     "aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills"
@@ -83,7 +107,7 @@ class Directory:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.ids = {kind: Guids(state.seed, kind) for kind in (*KINDS, "appId")}
+        self.ids = {kind: Guids(state.seed, kind) for kind in (*KINDS, "appId", "deviceId")}
         self.shapes = {name: self._shape(name, kind) for name, kind in KINDS.items()}
         self.keys = {
             name: [_with_keys(entity) for entity in self.shapes[name].entities]
@@ -134,6 +158,33 @@ class Directory:
         founded = Entities(range(self.count(kind)), lambda number: self.founded((kind, number)))
         return current(founded, self.history(kind))
 
+    def enabled_users(self) -> Sequence[int]:
+        """The users who were there from the start, are not gone and may sign in."""
+        history, disabled = self.history("user"), self.state.size.disabled_numbers
+        changed = history.values if history else {}
+        founded = range(self.count("user"))
+        enabled = [n for n in founded if changed.get(n, {}).get("accountEnabled", n not in disabled)]
+        return [n for n in enabled if history.exists(n)] if history else enabled
+
+    def licensed_users(self, product: str) -> int:
+        """How many users have a product assigned. A disabled account keeps its licences, a deleted one frees them."""
+        history = self.history("user")
+        changed = history.values if history else {}
+        holding = 0
+        for number in self.numbers("user"):
+            assigned = changed.get(number, {}).get("assignedLicenses")
+            if assigned is None:
+                holding += product in licences(self.state.size, number)
+            else:
+                holding += SKUS[product] in {licence["skuId"] for licence in assigned}
+        return holding
+
+    @property
+    def graph_app(self) -> int | None:
+        """The number of the service principal of Microsoft Graph, whose registration is in Microsoft's own tenant."""
+        number = self.count("application")
+        return number if number < self.count("servicePrincipal") else None
+
     def with_keys(self, kind: str) -> Entities:
         """Applications or service principals with the bytes of their certificates."""
         plain, keys = self.every(kind), self.keys[kind]
@@ -181,8 +232,9 @@ class Directory:
         return self._by_now("owners", group, [*sorted(users), *others])
 
     def app_owners(self, kind: str, number: int) -> Sequence[Reference]:
-        """Of an application or a service principal: a user or two, in each third case an app, in each fourth nobody."""
-        if number % 4 == 3:
+        """Of an application or a service principal: a user or two, in each third case an app. Some apps have owners of
+        one kind alone, and each fourth has none."""
+        if number % 4 == 3 or number % 8 == {"servicePrincipal": 2, "application": 1}[kind]:
             return []
         users = {("user", (number * 3 + index) % self.state.size.users) for index in range(1 + number % 2)}
         apps = self.count("servicePrincipal")
@@ -264,7 +316,21 @@ def _user(directory: Directory, number: int) -> Entity:
         "accountEnabled": number not in directory.state.size.disabled_numbers,
         "createdDateTime": graph_time(EPOCH + timedelta(minutes=number)),
         "proxyAddresses": [f"SMTP:{mail}", f"smtp:{name}@contoso.onmicrosoft.com"],
+        "assignedLicenses": _assigned(licences(directory.state.size, number)),
     }
+
+
+def licences(size: Size, user: int) -> tuple[str, ...]:
+    """The products that a user is founded with. Guests have none."""
+    if user in size.guest_numbers:
+        return ()
+    suite = (("ENTERPRISEPACK",), (), ("SPE_E5", "EMSPREMIUM"))[user % 3]
+    return (*suite, *(["POWER_BI_PRO"] if user % 7 == 3 else []), *(["FLOW_FREE"] if user % 2 else []))
+
+
+@lru_cache(maxsize=64)
+def _assigned(products: tuple[str, ...]) -> object:
+    return fragment([{"disabledPlans": [], "skuId": SKUS[product]} for product in products])
 
 
 def _group(directory: Directory, number: int) -> Entity:
@@ -303,7 +369,40 @@ def _application(directory: Directory, number: int) -> Entity:
 
 def _service_principal(directory: Directory, number: int) -> Entity:
     kind = ("Application", "ManagedIdentity")[number % 4 == 3]
-    return _application(directory, number) | {"servicePrincipalType": kind, "appDisplayName": f"Application {number}"}
+    if number == directory.graph_app:
+        return {
+            "appId": GRAPH_APP_ID,
+            "displayName": "Microsoft Graph",
+            "appDisplayName": "Microsoft Graph",
+            "appOwnerOrganizationId": MICROSOFT,
+            "servicePrincipalType": "Application",
+            "createdDateTime": graph_time(EPOCH),
+            "appRoles": [
+                {
+                    "allowedMemberTypes": ["Application"],
+                    "displayName": value,
+                    "id": role,
+                    "isEnabled": True,
+                    "value": value,
+                }
+                for value, role in APP_ROLES.items()
+            ],
+        }
+    return _application(directory, number) | {
+        "servicePrincipalType": kind,
+        "appDisplayName": f"Application {number}",
+        "appOwnerOrganizationId": directory.state.tenant_id,
+    }
+
+
+def _device(directory: Directory, number: int) -> Entity:
+    """Entra notes a device's sign-ins seldom: the last one may be two weeks older than the device's last use."""
+    seen = directory.state.today - timedelta(days=(1, 100, 20, 150, 12)[number % 5])
+    return {
+        "displayName": f"DESKTOP-{number:04}",
+        "deviceId": directory.ids["deviceId"][number],
+        "approximateLastSignInDateTime": graph_time(seen),
+    }
 
 
 def _template(directory: Directory, number: int) -> Entity:
@@ -342,7 +441,7 @@ KINDS: Mapping[str, Kind] = {
         hidden=words("customSecurityAttributes"),
         certified=True,
     ),
-    "device": Kind(lambda size: size.devices, lambda directory, number: {"displayName": f"DESKTOP-{number:04}"}),
+    "device": Kind(lambda size: size.devices, _device),
     "orgContact": Kind(
         lambda size: size.org_contacts,
         lambda directory, number: {"displayName": f"Supplier {number}", "mail": f"s{number}@example.org"},

@@ -16,7 +16,7 @@ from simulated_tenant.shapes import EPOCH, VARIANTS, Entity, Shape, graph_time, 
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.contents import Directory
 
-HOST = "https://contoso.sharepoint.com"
+HOST, PERSONAL_HOST = "https://contoso.sharepoint.com", "https://contoso-my.sharepoint.com"
 FOLDER_EVERY = 4
 OWNERS = ("root", "user", "group", "site")
 
@@ -34,6 +34,11 @@ FILES = (
     ("\u8cc7\u6599.pdf", "file malware"),
     ("Notebook", "package remoteItem bundle"),
 )
+
+# Whom a link lets in, and in how many days it expires: None stands for .NET's zero, which says never, as does no time.
+# Not every drive has a link that still lets in anyone. https://learn.microsoft.com/graph/api/resources/permission
+OPEN_LINKS = (("anonymous", 0), ("organization", 0), ("anonymous", -3), ("anonymous", None), ("anonymous", 30))
+CLOSED_LINKS = (("organization", 0), ("users", 0), ("anonymous", -3), ("users", 30), ("organization", None))
 
 # Whose drive it is, by kind and number, and which of the owner's drives.
 Drive = tuple[str, int, int]
@@ -80,7 +85,7 @@ class Files:
             "driveType": "business" if owner == "user" else "documentLibrary",
             "name": f"{'OneDrive' if owner == 'user' else 'Documents'} {index}",
             "createdDateTime": graph_time(EPOCH + timedelta(hours=number)),
-            "webUrl": f"{HOST}/{owner}/{number}/{index}",
+            "webUrl": f"{site_url((owner, number))}/{'Documents' if owner == 'user' else f'Shared%20Documents{index}'}",
         }
         return self.drive_shape.entity(number + index, own)
 
@@ -156,7 +161,7 @@ class Files:
             "id": f"{HOST.removeprefix('https://')},{self.state.id_prefix},{owner}-{number}",
             "displayName": f"{owner} {number}",
             "isPersonalSite": owner == "user",
-            "webUrl": f"{HOST}/sites/{owner}{number}",
+            "webUrl": site_url(site),
         }
         return self.site_shape.entity(number, own | ({"root": {}} if owner == "root" else {}))
 
@@ -170,7 +175,7 @@ class Files:
             own: Entity = {
                 "id": str(item + 1),
                 "name": None,
-                "webUrl": f"{HOST}/{site[0]}{site[1]}/{number}/{item + 1}",
+                "webUrl": f"{site_url(site)}/Lists/{number}/{item + 1}_.000",
             }
             if with_fields:
                 own["fields"] = {
@@ -188,21 +193,37 @@ class Files:
         return Entities(range(self.state.size.items_per_list), make)
 
     def permissions(self, drive: Drive, item: int) -> Entities:
-        """Who may do what with an item: a user, and whoever has a link.
+        """Who may do what with an item: a user, and whoever has a link. Items of odd numbers list one link, which a
+        folder above them has.
 
         https://learn.microsoft.com/graph/api/driveitem-list-permissions
         """
+        _, owned, index = drive
+        links = OPEN_LINKS if (owned + index) % 3 == 0 else CLOSED_LINKS
+        inherited = item % 2 == 1
+        origin = 1 if inherited else item
+        scope, days_left = links[(origin // VARIANTS + owned) % len(links)]
 
         def make(number: int) -> Entity:
-            own: Entity = {"id": f"{self.item_id(drive, item)}-{number}", "link": None, "grantedToV2": None}
-            if number:
-                own["link"] = {
-                    "type": "view",
-                    "scope": ("anonymous", "organization", "users")[item % 3],
-                    "webUrl": HOST,
-                }
-            else:
+            own: Entity = {
+                "id": f"{self.item_id(drive, item)}-{number}",
+                "link": None,
+                "grantedToV2": None,
+                "hasPassword": False,
+                "expirationDateTime": None,
+                "inheritedFrom": self.reference(drive, origin) if inherited and number else None,
+            }
+            if not number:
                 own["grantedToV2"] = {"user": {"id": self.directory.ids["user"][0], "displayName": "Ana"}}
+                return self.permission_shape.entity(item + number, own)
+            token = f"{self.item_id(drive, origin)}-{number}"
+            own["shareId"] = f"u!{token}"
+            own["link"] = {"type": ("view", "edit")[owned % 2], "scope": scope, "webUrl": f"{HOST}/:b:/g/{token}"}
+            own["hasPassword"] = scope == "anonymous" and origin % 4 == 0
+            if days_left is None:
+                own["expirationDateTime"] = "0001-01-01T00:00:00Z"
+            elif days_left:
+                own["expirationDateTime"] = graph_time(self.state.today + timedelta(days=days_left))
             return self.permission_shape.entity(item + number, own)
 
         return Entities(range(2), make)
@@ -211,6 +232,14 @@ class Files:
         owner, _, number = text.rpartition(",")[2].partition("-")
         known = owner in OWNERS and number.isdecimal() and self.state.id_prefix in text
         return ("root", 0) if text == "root" else (owner, int(number)) if known else None
+
+
+def site_url(site: tuple[str, int]) -> str:
+    """Where a site is. OneDrives have a host of their own, and the name of a site may begin with that of another."""
+    owner, number = site
+    if owner == "root":
+        return HOST
+    return f"{PERSONAL_HOST}/personal/user_{number}_contoso_com" if owner == "user" else f"{HOST}/sites/{owner}{number}"
 
 
 def is_folder(number: int) -> bool:

@@ -13,7 +13,7 @@ from simulated_tenant.collection import Collection, Endpoint, Paging, Query, Wor
 from simulated_tenant.generated import Generated, Owner, TimedMutations
 from simulated_tenant.limits import RequestLimit
 from simulated_tenant.problems import problem
-from simulated_tenant.shapes import EPOCH, Entity, graph_time
+from simulated_tenant.shapes import Entity, graph_time
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.contents import Directory
 
@@ -36,14 +36,26 @@ INTUNE = Workload(
 )
 
 
+# Days since a device reported last, by its number, over and over; None where it never did.
+SILENT_DAYS = (0, 91, 30, 200, 100, 3, 120, 95, 89, 300, None)
+UNREGISTERED = "00000000-0000-0000-0000-000000000000"
+
+
 def _device(state: State, owner: Owner, number: int) -> Entity:
-    """What a list fills with a default, and the times that stand for none."""
+    """What a list fills with a default, and the times that stand for none. Each ninth device is nobody's, and whatever
+    Entra does not know has zeros for its id there."""
     directory = state.of(Directory)
+    person = number * 3 % state.size.users
+    silent = SILENT_DAYS[number % len(SILENT_DAYS)]
+    reported = FIRST if silent is None else graph_time(state.today - timedelta(days=silent))
+    known = number < state.size.devices
     return {
         "deviceName": f"LAP-{number:03}",
-        "userId": directory.ids["user"][number % state.size.users],
-        "azureADDeviceId": directory.founded(("device", number % state.size.devices)).get("deviceId"),
-        "lastSyncDateTime": graph_time(EPOCH + timedelta(hours=2 * number)),
+        "operatingSystem": ("Windows", "macOS", "iOS", "Android")[number % 4],
+        "userId": directory.ids["user"][person] if number % 9 != 8 else "",
+        "azureADDeviceId": directory.ids["deviceId"][number] if known else UNREGISTERED,
+        "lastSyncDateTime": reported,
+        "enrolledDateTime": graph_time(state.today - timedelta(days=400 if silent else 2)),
         "complianceGracePeriodExpirationDateTime": (LAST, FIRST, "9999-12-31T23:59:59.9999999Z")[number % 3],
         "easActivationDateTime": FIRST,
         "exchangeLastSuccessfulSyncDateTime": FIRST,
