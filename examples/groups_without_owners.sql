@@ -1,5 +1,6 @@
--- Groups that nobody is responsible for, the largest first.
--- A group that comes from an on-premises directory is managed there and has no owners here.
+-- Who answers for this group?
+-- Groups without owners, the largest first.
+-- Not seen: who manages a group that comes from an on-premises directory. It has no owners here.
 select
     g.display_name,
     list_contains(g.group_types, 'Unified') as is_microsoft_365,

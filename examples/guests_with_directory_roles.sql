@@ -1,5 +1,6 @@
--- Guests who administer the tenant: with a directory role of their own, or as a member of a group that has one.
--- Roles that somebody may activate, but has not, are elsewhere in Graph.
+-- Which guests may administer?
+-- Guests with a directory role of their own, or as a member of a group that has one.
+-- Not seen: roles that somebody may activate, but has not. They are in role_eligibility_schedules.
 with holders as (
     select role_id, id as user_id, null as through_group from directory_role_member
     union

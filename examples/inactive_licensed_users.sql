@@ -1,5 +1,6 @@
+-- Who has a licence and does not sign in?
 -- Enabled accounts that hold a licence and have not signed in for 30 days, which is as far as Entra's log goes.
--- The log holds interactive sign-ins: an account that only a program uses looks inactive here.
+-- Not seen: sign-ins that are not interactive. An account that only a program uses looks inactive here.
 select
     u.display_name,
     u.user_principal_name,

@@ -1,4 +1,6 @@
+-- What fills our storage?
 -- The ten drives that take most room: OneDrives, and libraries of groups and sites.
+-- Not seen: mailboxes, and what deleted sites still take.
 select
     name,
     drive_type,

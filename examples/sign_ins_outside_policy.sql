@@ -1,4 +1,6 @@
+-- What gets past our policies?
 -- Successful sign-ins to which no Conditional Access policy applied, by application and kind of client.
+-- Not seen: sign-ins that are not interactive, and those of apps.
 select
     app_display_name,
     client_app_used,

@@ -20,6 +20,7 @@ from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.report import ReportStream
 from source_microsoft_graph.streams.window import WindowStream
 from source_microsoft_graph.sync.cursors import DELETED_AT, UPDATED_AT
+from unit_tests.questions import questions as questions_in_sql
 from unit_tests.references import references
 from unit_tests.roll import every_stream
 
@@ -137,6 +138,16 @@ def _remedy(help_: Help) -> str:
     return " ".join(filter(None, (help_.remedy, help_.link and f"[More]({help_.link})")))
 
 
+def questions() -> Iterator[tuple[str, ...]]:
+    """One line a question in SQL: what its answer is, which streams it needs, and what it does not see."""
+    yield "Question", "Answer", "Streams", "Not seen"
+    expensive = {stream.name for stream in every_stream() if stream.expensive}
+    for question in questions_in_sql():
+        streams = (f"**`{name}`**" if name in expensive else f"`{name}`" for name in question.streams)
+        link = f"[{question.asked}](../examples/{question.file.name})"
+        yield link, question.answer, ", ".join(streams), question.unseen
+
+
 def keys() -> str:
     """The streams by their keys, and how they join."""
     every = every_stream()
@@ -160,7 +171,7 @@ def keys() -> str:
     return "\n".join(["```mermaid", *lines, "```", ""])
 
 
-_OVERVIEWS = (streams, permissions, configuration, credentials, clouds, troubleshooting)
+_OVERVIEWS = (streams, permissions, configuration, credentials, clouds, troubleshooting, questions)
 
 OVERVIEWS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {overview.__name__: overview for overview in _OVERVIEWS}
 DIAGRAMS: dict[str, Callable[[], str]] = {diagram.__name__: diagram for diagram in (keys,)}
