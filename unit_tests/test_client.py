@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.client import HTTPMessage
 from types import SimpleNamespace
 from typing import Any
@@ -541,6 +542,24 @@ def read_all(client: GraphClient, requests_: list[PageRequest], size: int = 1) -
         path = received.request.url.removeprefix(GRAPH).split("/")[1]
         found[path] = str(received.lasting or received.rule.action.name)
     return found
+
+
+@pytest.mark.parametrize(("cost", "at_once"), [(1.0, 625), (2.5, 250)])
+def test_a_request_that_costs_more_takes_more_of_the_limit(
+    graph: FakeGraph, client: GraphClient, limiter: RateLimiter, clock: Clock, cost: float, at_once: int
+) -> None:
+    """A minute lets pass 625 usual requests of the smallest tenant's, and fewer of those that cost more."""
+    limiter.near_limit(Service.FILES)
+    for number in range(at_once + 1):
+        graph.answers(f"drives/{number}/root/delta", PAGE)
+    dear = [replace(a_request(f"drives/{number}/root/delta", Service.FILES), cost=cost) for number in range(at_once)]
+    began = clock.time
+
+    read_all(client, dear, 20)
+    assert clock.time == began
+
+    read_all(client, [replace(dear[0], url=f"{GRAPH}drives/{at_once}/root/delta")])
+    assert clock.time == began + 63
 
 
 @pytest.mark.parametrize("bad", [[0], [29], [0, 1], [3, 17, 28]], ids=str)

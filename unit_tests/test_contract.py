@@ -48,6 +48,7 @@ VOCABULARY = {
     "selects",
     "shared",
     "batch_size",
+    "cost",
     "probe_path",
     "cursor_field",
     "kept_for",
@@ -189,6 +190,19 @@ def test_empty_objects_are_no_rows(graph: FakeGraph, stream_class: type[GraphStr
 
 def a_request(stream: GraphStream) -> Any:
     return PageRequest(f"{stream.url_base}anything", stream.service)
+
+
+@every_stream
+def test_a_request_is_paced_by_what_it_costs(stream_class: type[GraphStream]) -> None:
+    """SharePoint counts resource units: two for a usual list, and more where the simulated tenant's collection says so.
+    Whatever a stream declares is what its requests carry."""
+    stream = a_stream(stream_class)
+    if stream.service is Service.FILES:
+        assert stream.cost == max(2, simulated(stream).units) / 2
+    else:
+        assert stream.cost == 1
+    request = stream.page_request(stream.listing("anything", {}))
+    assert request.cost == stream.cost
 
 
 @every_stream

@@ -176,7 +176,8 @@ class GraphClient:
             batch = self._next_batch(queue, waiting, batch_size.current, new_first=was_throttled)
             with ExitStack() as slot:
                 first = batch[0].request
-                self._limiter.wait(first.service, len(batch), self._slots, first.part)
+                cost = sum(pending.request.cost for pending in batch)
+                self._limiter.wait(first.service, cost, self._slots, first.part)
                 slot.push(self._slots)
                 admission = slot.enter_context(self._admission(len(batch), batch_size))
                 self.raise_if_failed()

@@ -30,7 +30,8 @@ _LEAST_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `requests` requests in any `seconds` seconds, and `min_interval` seconds between two for one object.
+    """At most `requests` requests in any `seconds` seconds, and `min_interval` seconds between two for one object. One
+    that costs more than a usual request counts for several.
 
     `grows` says that the limit grows with the tenant's users or licences, which an app is not told. `requests` is then
     what the smallest tenant gets: no rate is kept until Graph refuses, and no lower one than that afterwards. Any other
@@ -90,12 +91,12 @@ class _Meter:
 
     window: float
     rate: float | None
-    sent: deque[tuple[float, int]] = field(default_factory=deque)
-    total: int = 0
+    sent: deque[tuple[float, float]] = field(default_factory=deque)
+    total: float = 0.0
     changed_at: float = float("-inf")
     resume_at: float = float("-inf")
 
-    def opens_at(self, now: float, requests: int) -> float:
+    def opens_at(self, now: float, requests: float) -> float:
         """When this many requests may be sent, if nothing else is sent before."""
         while self.sent and self._counts_until(*self.sent[0]) <= now:
             self.total -= self.sent.popleft()[1]
@@ -106,11 +107,11 @@ class _Meter:
             at, total = max(at, self._counts_until(sent_at, number)), total - number
         return at
 
-    def _counts_until(self, sent_at: float, number: int) -> float:
+    def _counts_until(self, sent_at: float, number: float) -> float:
         """A batch of more requests than a window allows fills several windows."""
         return sent_at + self.window * max(1.0, number / self.rate if self.rate else 0.0)
 
-    def take(self, now: float, requests: int) -> None:
+    def take(self, now: float, requests: float) -> None:
         self.sent.append((now, requests))
         self.total += requests
 
@@ -129,7 +130,7 @@ class RateLimiter:
     def wait(
         self,
         service: Service,
-        requests: int = 1,
+        requests: float = 1,
         slots: AbstractContextManager[Any] = _NO_SLOTS,
         part: str = "",
     ) -> None:
@@ -146,7 +147,7 @@ class RateLimiter:
                 return
             slots.__exit__(None, None, None)
 
-    def delay(self, service: Service, requests: int = 1, part: str = "", *, take: bool = False) -> float:
+    def delay(self, service: Service, requests: float = 1, part: str = "", *, take: bool = False) -> float:
         """Seconds until the service may be sent so many requests. With `take` they count as sent if that is now. After
         the end of the sync nothing is held back."""
         if self._clock.is_stopped:

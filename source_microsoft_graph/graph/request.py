@@ -24,7 +24,8 @@ class PageRequest:
     beside the usual ones. `part` is what of the service has limits of its own, `redirect` what to expect instead of a
     page, and `body` what a function that only reads takes in JSON; with one of the two the request is never one of a
     batch, and with a body it is a POST. `as_page` makes a page of a JSON object that is none, such as an object by
-    itself, and gives whatever it cannot make one of as it is."""
+    itself, and gives whatever it cannot make one of as it is. `cost` is how much of the service's limit the request
+    takes, where a usual request takes 1."""
 
     url: str
     service: Service
@@ -36,3 +37,4 @@ class PageRequest:
     redirect: Redirect | None = None
     body: Mapping[str, Any] | None = None
     as_page: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    cost: float = 1.0

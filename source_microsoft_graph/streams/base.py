@@ -95,6 +95,9 @@ class GraphStream(HttpStream, ABC):
     extension_target: ClassVar[str | None] = None
     """What Graph calls these objects where it says which ones an extension is for; None if they can have none."""
 
+    cost: ClassVar[float] = 1.0
+    """How much of its service's limit a request takes, where a usual one takes 1."""
+
     batch_size: ClassVar[int] = 1
     """How many listings are requested in one batch; 1 requests each by itself."""
 
@@ -346,7 +349,7 @@ class GraphStream(HttpStream, ABC):
             headers = page_requests.with_page_size(headers, page_size)
         if listing.link and self.service.value.min_interval:
             not_before = self.sync.clock.now() + self.service.value.min_interval
-        return PageRequest(url, self.service, listing.may_shrink, listing, not_before, headers)
+        return PageRequest(url, self.service, listing.may_shrink, listing, not_before, headers, cost=self.cost)
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
         """An empty page is not the last one: the last one is the page without a link. Raises `ProtocolBroken` for a
