@@ -62,6 +62,7 @@ class Work:
     streams: Sequence[str]
     size: Mapping[str, int]
     throttling: bool = False
+    counting: bool = False
 
 
 def mail(users: int) -> Work:
@@ -188,6 +189,23 @@ class Bench:
         ratio = _middle(by_export, "s") / _middle(by_chat, "s")
         return f"{_table(title, runs, {}, columns)}\nIncremental, by export ÷ by chat: {ratio:.3f} of the time.\n"
 
+    def costs(self) -> str:
+        """What each stream that nothing selects by default asks of Graph, its parents included, and the minutes that
+        the slowest of the published limits takes for it."""
+        users = self.users or (100 if self.quick else 1000)
+        size = {
+            "users": users, "groups": users * 3 // 10, "microsoft365_groups": users * 3 // 10, "teams": users // 5,
+            "other_sites": users * 3 // 10, "lists_per_site": 10, "items_per_list": 20, "items_per_drive": 100,
+            "messages_per_user": 50,
+        }  # fmt: skip
+        runs: dict[str, list[Figures]] = {}
+        for name in [stream.name for stream in every_stream() if stream.expensive]:
+            figures = self._read(CONNECTOR, Work([name], size, counting=True))
+            figures["minutes that the limits take"] = max(self.limits.values()) / 60
+            runs[name] = [figures]
+        shape = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in size.items())
+        return _table(f"costs: {shape}", runs, {}, ["asked of Graph", "minutes that the limits take", "records"])
+
     def startup(self) -> str:
         """Beside an import of all that the connector's modules import from the CDK."""
         sources = [path.read_text() for path in (ROOT / "source_microsoft_graph").rglob("*.py")]
@@ -222,7 +240,10 @@ class Bench:
         config, catalog, output = (self.folder / name for name in ("config.json", "catalog.json", "output"))
         catalog.write_text(json.dumps({"streams": [_configured(name) for name in work.streams]}))
         command = [*CONTENDERS[contender], "--config", str(config), "--catalog", str(catalog)]
-        wanted = {"size": work.size, "latency": LATENCY, "throttling": work.throttling}
+        wanted = {
+            "size": work.size, "latency": 0 if work.counting else LATENCY, "throttling": work.throttling,
+            "counting": work.counting,
+        }  # fmt: skip
         with self._tenant(wanted) as (tenant, reach):
             # The others ask for Outlook's usual ids.
             config.write_text(json.dumps({**reach["config"], "immutable_ids": False}))
@@ -299,12 +320,12 @@ def _spread(runs: Sequence[Figures], figure: str) -> str:
 
 
 def main() -> None:
-    works = ("mail", "members", "memory", "throttled", "incremental", "teams", "startup")
+    works = ("mail", "members", "memory", "throttled", "incremental", "teams", "costs", "startup")
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="|".join(works), help="what to measure; everything if left out")
     parser.add_argument("--quick", action="store_true", help="everything small and once, in about a minute")
     parser.add_argument("--runs", type=int, help="runs of each (default: 3, or 1 with --quick)")
-    parser.add_argument("--users", type=int, help="users of the tenant in `teams`")
+    parser.add_argument("--users", type=int, help="users of the tenant in `teams` and `costs`")
     chosen = parser.parse_args()
     if not set(chosen.works) <= set(works):
         parser.error(f"choose from {', '.join(works)}")

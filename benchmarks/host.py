@@ -1,9 +1,10 @@
 """A simulated tenant in a process of its own, which tells afterwards what it was asked.
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
-tenant as a line of JSON. For each line it is given, the names of streams and every how manieth object of them is to
-change, it changes them and prints what was asked of it before; when its input ends it prints what it has counted since.
-Nobody in it lacks a mailbox or a OneDrive, and no page is empty.
+tenant as a line of JSON. With `"counting": true` it tells afterwards how long its limits would take, which it does not
+keep. For each line it is given, the names of streams and every how manieth object of them is to change, it changes them
+and prints what was asked of it before; when its input ends it prints what it has counted since. Nobody in it lacks a
+mailbox or a OneDrive, and no page is empty.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ NOBODY = dict.fromkeys(("guests", "on_premises_mailboxes", "blocked_onedrives", 
 
 
 class Meter(Throttle):
-    """The tenant's own meters, with a count of what passed each of them."""
+    """The tenant's own meters, with a count of what passed each of them: while they are on, or while it `counts`."""
 
     def __init__(self, tenant: Tenant, latency: float) -> None:
         super().__init__(tenant)
         self.latency = latency
+        self.counts = False
         self.asked = self.defiant = 0
         self.asked_of: Counter[str] = Counter()
         self.passed: Counter[Hashable] = Counter()
@@ -42,7 +44,8 @@ class Meter(Throttle):
         """A request that comes while a Retry-After holds is defiant if the client knows of it by now."""
         self.asked += 1
         self.asked_of[endpoint.workload.name] += 1
-        costs = {key: cost for key, cost, _ in self._measures(request, endpoint, segments)} if self.on else {}
+        measures = self._measures(request, endpoint, segments) if self.on or self.counts else ()
+        costs = {key: cost for key, cost, _ in measures}
         now = self.state.clock()
         held = {key for key in costs if self._until.get(key, 0.0) > now}
         self.defiant += any(self.told[key] < now for key in held)
@@ -93,7 +96,7 @@ def main() -> None:
     tenant.traits.empty_pages = False
     tenant.requests.keep = False
     tenant.throttle = meter = Meter(tenant, wanted["latency"])
-    meter.on = wanted["throttling"]
+    meter.on, meter.counts = wanted["throttling"], wanted.get("counting", False)
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     with serve(tenant, latency=wanted["latency"]) as server:

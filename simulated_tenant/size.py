@@ -44,6 +44,7 @@ class Size:
     contacts_per_folder: int = 3
     items_per_drive: int = 42
     other_sites: int = 2
+    lists_per_site: int = 2
     items_per_list: int = 9
     sign_ins: int = 60
     directory_audits: int = 70

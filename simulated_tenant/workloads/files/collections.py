@@ -125,7 +125,7 @@ def _some_twice(call: Call, collection: Collection, sites: Entities) -> Entities
 
 FILES_READ = words("Files.Read.All Files.ReadWrite.All Sites.Read.All Sites.ReadWrite.All")
 SITES_READ = words("Sites.Read.All Sites.ReadWrite.All Sites.FullControl.All")
-LISTS = Generated("list", lambda state, owner: 2)
+LISTS = Generated("list", lambda state, owner: state.size.lists_per_site)
 LISTED = partial(
     Collection, workload=FILES, permissions=FILES_READ, paging=Paging(200, 5000, caps=True),
     options="$select $top $orderby $expand $count", orders={"name": "asc desc", "lastModifiedDateTime": "asc desc"},
