@@ -18,13 +18,14 @@ from integration_tests.test_incremental import an_earlier_tenant, read, state_of
 from integration_tests.test_whole_tenant import records, statuses
 from simulated_tenant import Tenant, serve
 from simulated_tenant.server import Server
+from source_microsoft_graph.sync.cursors import UPDATED_AT
 from tables.connector import Connector
 from tables.display import Display
 from tables.replicate import replicate
 
 FINDS = {"find_directory_extensions": True}
 COURSES = "contoso_courses"
-STREAMS = ("users", "groups", "devices", "applications")
+STREAMS = ("users", "groups", "devices", "applications", "administrative_units", "organization")
 
 
 @pytest.fixture
@@ -78,6 +79,10 @@ def test_found_and_typed(tenant: Tenant, server: Server, grants: tuple[str, ...]
     kinds = {kind: extensions.add(f"an{kind}", kind) for kind in KINDS}
     many = extensions.add("many", "String", "Group", "Device", multiple=True)
     of_app = extensions.add("ofApp", "Boolean", "Application", application=3)
+    of_unit, of_tenant = (
+        extensions.add("ofUnit", "Integer", "AdministrativeUnit"),
+        extensions.add("of", "String", "Organization"),
+    )
     extensions.add_schema(COURSES, {"courseId": "Integer", "courseName": "String"}, "User", "Group")
     extensions.add_schema("fabrikam_other", {"a": "String"}, owner="00000000-1111-2222-3333-444444444444")
     tenant.grants = {"User.Read.All", "Group.Read.All", "Device.Read.All", *grants}
@@ -97,6 +102,8 @@ def test_found_and_typed(tenant: Tenant, server: Server, grants: tuple[str, ...]
     items = {"type": ["null", "string"]}
     assert found["devices"] == {many: {"type": ["null", "array"], "items": items, "select": "extension"}}
     assert found["applications"].keys() == {of_app}
+    assert found["administrative_units"] == {of_unit: {"type": ["null", "integer"], "select": "extension"}}
+    assert found["organization"].keys() == {of_tenant}
     if grants == ("Application.Read.All",):
         course = found["users"][COURSES]
         assert course["type"] == ["null", "object"]
@@ -198,6 +205,42 @@ def test_changes_are_read_with_extensions(tenant: Tenant, server: Server) -> Non
     (row,) = rows(second, "users")
     assert (row["id"], row[name]) == (changed["id"], f"{name} 2")
     assert not warnings(second)
+
+
+def test_units_and_the_tenant_have_some_too(tenant: Tenant, server: Server) -> None:
+    """Everything else of them is read as it is without extensions, incrementally too."""
+    names = "administrative_units", "organization"
+    plain = read(server, discovered(server), *names).succeeded()
+    extensions = tenant.extensions
+    level = extensions.add("level", "Integer", "AdministrativeUnit", "Organization")
+    extensions.add_schema(COURSES, {"courseId": "Integer"}, "AdministrativeUnit", "Organization")
+    streams = discovered(server, **FINDS)
+
+    first = read(server, streams, *names, **FINDS).succeeded()
+    tenant.advance(hours=1)
+    changed = {"id": tenant.directory.ids["administrativeUnit"][2]}
+    tenant.edit("administrative_units", changed)
+    second = read(server, streams, *names, state=state_of(first), **FINDS).succeeded()
+
+    for name in names:
+        for row, before in zip(by_id(first, name), by_id(plain, name), strict=True):
+            own = {column: row.get(column) for column in (level, COURSES)}
+            assert {**row, **own} == {**before, **own, **times(row)}
+    assert [row.get(level) for row in by_id(first, "organization")] == [-1]
+    units = {row["id"]: row for row in rows(first, "administrative_units")}
+    assert (units[changed["id"]][level], units[changed["id"]][COURSES]) == (1, {"courseId": 1})
+    (row,) = rows(second, "administrative_units")
+    assert (row["id"], row[level], row[COURSES]) == (changed["id"], 1, {"courseId": 1})
+    assert not warnings(second)
+
+
+def by_id(output: Output, stream: str) -> list[dict[str, Any]]:
+    return sorted(rows(output, stream), key=lambda row: str(row["id"]))
+
+
+def times(row: dict[str, Any]) -> dict[str, Any]:
+    """When a row was read, where it says so."""
+    return {column: value for column, value in row.items() if column == UPDATED_AT}
 
 
 @pytest.mark.parametrize("refuses", [True, False])

@@ -301,9 +301,10 @@ SELECT: Mapping[str, Mapping[str, str]] = {
 """What $select may fail on: type of the list → property → the mark of its column. An `optional` one the connector stops
 asking for when Graph refuses a request, a `licensed` one does so first."""
 
-SELECTED = frozenset(
-    {"user", "group", "application", "servicePrincipal", "device", "orgContact", "message", "event", "contact"}
-)
+SELECTED = frozenset({
+    "user", "group", "application", "servicePrincipal", "device", "orgContact", "administrativeUnit", "organization",
+    "message", "event", "contact",
+})  # fmt: skip
 """The types of the lists that may be requested by `$select`, which names the published properties of the list's type. A
 column of anything else is marked `never`, unless SELECT marks it."""
 

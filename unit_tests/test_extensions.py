@@ -141,6 +141,6 @@ def test_both_refused_one_after_the_other(graph: FakeGraph) -> None:
 def test_other_streams_have_none(graph: FakeGraph) -> None:
     columns = {stream.name: stream.get_json_schema()["properties"] for stream in SourceMicrosoftGraph().streams(NAMES)}
     assert {name for name, of_stream in columns.items() if ONE in of_stream} == {
-        "users", "groups", "teams", "devices", "applications", "deleted_users", "deleted_groups",
-        "deleted_applications",
+        "users", "groups", "teams", "devices", "applications", "administrative_units", "organization", "deleted_users",
+        "deleted_groups", "deleted_applications",
     }  # fmt: skip

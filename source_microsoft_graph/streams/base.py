@@ -331,7 +331,8 @@ class GraphStream(HttpStream, ABC):
 
     def select_ladder(self) -> list[tuple[str, ...]]:
         """The sets of properties to request, most first; each refusal leads to the next one."""
-        if not self.selects:
+        # Where nothing has to be requested by name, an extension has to be all the same, and so everything beside it.
+        if not self.selects and not self.extension_columns:
             return [()]
         if self.keys_only:
             return [("id",), ()]

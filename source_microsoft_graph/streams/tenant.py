@@ -17,6 +17,7 @@ class Organization(GraphStream):
     permissions = ("Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
     page_size = None
     never_empty = True
+    extension_target = "Organization"
 
 
 class Domains(GraphStream):
@@ -45,6 +46,7 @@ class AdministrativeUnits(DeltaStream):
     path_template = "directory/administrativeUnits"
     service = Service.DIRECTORY
     permissions = ("AdministrativeUnit.Read.All", "Directory.Read.All", "Directory.ReadWrite.All")
+    extension_target = "AdministrativeUnit"
 
     # In China Graph has no delta query of administrative units: https://github.com/microsoftgraph/msgraph-metadata
     @property

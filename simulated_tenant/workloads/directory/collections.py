@@ -434,7 +434,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     IN_ONE_PAGE(
         "/organization", permissions=words("Organization.Read.All" + WRITERS), type="organization",
-        stream="organization", entities=ORGANIZATION.entities, options="$select",
+        stream="organization", options="$select", gate=_refuse_unknown_extensions,
+        entities=lambda query: query.state.of(Extensions).extend(query, "organization", ORGANIZATION.entities(query)),
     ),
     IN_ONE_PAGE(
         "/domains", permissions=words("Domain.Read.All Directory.Read.All"), type="domain", stream="domains",

@@ -1,6 +1,7 @@
 """The tenant's own properties of directory objects: directory extensions and schema extensions.
 
-A tenant is founded without any. Their values come only where they are named in $select.
+A tenant is founded without any. Their values come only where they are named in $select, but for the directory
+extensions of administrative units.
 https://learn.microsoft.com/graph/extensibility-overview
 """
 
@@ -106,8 +107,10 @@ class Extensions:
         return [each for each in (*self.directory.values(), *self.schema.values()) if target in each.targets]
 
     def extend(self, query: Query, kind: str, entities: Entities) -> Entities:
-        """The entities with the values that are asked for."""
-        asked = [extension for extension in self.of_type(kind) if query.selects(extension.name)]
+        """The entities with the values that are asked for, or that come unasked."""
+        asked = [
+            extension for extension in self.of_type(kind) if query.selects(extension.name) or _unasked(extension, kind)
+        ]
         if not asked:
             return entities
         make = entities.make
@@ -126,6 +129,11 @@ class Extensions:
 
     def schemas(self) -> Entities:
         return _list(each.entity() for each in self.schema.values())
+
+
+def _unasked(extension: DirectoryExtension | SchemaExtension, kind: str) -> bool:
+    """Without $select: https://learn.microsoft.com/graph/api/directory-list-administrativeunits#retrieve-extensions-and-associated-data"""
+    return kind == "administrativeUnit" and isinstance(extension, DirectoryExtension)
 
 
 def _list(found: Iterable[Entity]) -> Entities:
