@@ -16,7 +16,7 @@ from rich.console import Console
 from integration_tests.runner import ConsoleScript, Message, Output
 from integration_tests.test_incremental import an_earlier_tenant, read, state_of
 from integration_tests.test_whole_tenant import records, statuses
-from simulated_tenant import Tenant, serve
+from simulated_tenant import Size, Tenant, serve
 from simulated_tenant.server import Server
 from source_microsoft_graph.sync.cursors import UPDATED_AT
 from tables.connector import Connector
@@ -205,6 +205,24 @@ def test_changes_are_read_with_extensions(tenant: Tenant, server: Server) -> Non
     (row,) = rows(second, "users")
     assert (row["id"], row[name]) == (changed["id"], f"{name} 2")
     assert not warnings(second)
+
+
+@pytest.mark.parametrize("grants", [("Application.Read.All",), ()], ids=lambda it: "".join(it))
+def test_found_where_graph_lists_none_of_the_whole_tenant(grants: tuple[str, ...]) -> None:
+    """In a large tenant, those of registered apps; without the permission for it, it is said and nothing is gone."""
+    tenant = Tenant(Size(service_principals=1001))
+    name = tenant.extensions.add("costCenter")
+    with serve(tenant) as server:
+        streams = discovered(server, **FINDS)
+        assert own_columns(streams, "users").keys() == {name}
+        tenant.grants = {"User.Read.All", "Directory.Read.All", *grants}
+        tenant.revoke_tokens()
+        output = read(server, streams, "users", **FINDS).succeeded()
+
+    assert any(name in row for row in rows(output, "users"))
+    said = " ".join(warnings(output))
+    assert "no such extensions" not in said
+    assert ("more than 1,000 service principals" in said) is (not grants)
 
 
 def test_units_and_the_tenant_have_some_too(tenant: Tenant, server: Server) -> None:

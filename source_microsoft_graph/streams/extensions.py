@@ -183,9 +183,11 @@ def _answers(sync: Sync, wanted: Collection[str], *, may_fail: bool) -> Iterator
 
 
 def _directory_extensions(sync: Sync) -> _Answer:
-    """From the first of the two sources that the token opens. The second one tells of registered apps alone."""
+    """From the first of the two sources that the token opens and that tells of any. The second one tells of registered
+    apps alone."""
     source, records = _first_readable(sync, AvailableExtensions(sync), ExtensionsOfApplications(sync))
-    apps = None
+    # An empty first source tells of no app.
+    apps: set[str] | None = None if records else set()
     if isinstance(source, ExtensionsOfApplications):
         apps = {app["app_id"].replace("-", "").lower() for app in RegisteredAppIds(sync).every_record()}
 
@@ -218,8 +220,10 @@ def _schema_extension(record: Mapping[str, Any]) -> _Extension:
 
 
 def _first_readable(sync: Sync, *sources: GraphStream) -> tuple[GraphStream, list[dict[str, Any]]]:
-    """The first source that can be read, and every record of it. Raises `StreamRefused` where none can."""
+    """The first source that can be read, and every record of it; one that is empty only if none after it can be read.
+    Raises `StreamRefused` where none can."""
     refusals: list[str] = []
+    empty: list[GraphStream] = []
     for source in sources:
         # Not every token tells its roles.
         if sync.auth.roles and not is_permitted(source):
@@ -230,7 +234,16 @@ def _first_readable(sync: Sync, *sources: GraphStream) -> tuple[GraphStream, lis
         except StreamRefused as refused:
             refusals.append(str(refused))
             continue
+        # Of the extensions of a tenant with more than 1,000 service principals Graph lists none, and answers 200:
+        # https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties
+        if not records and source is not sources[-1]:
+            empty.append(source)
+            continue
         for refusal in refusals:
             sync.logger.warning(f"Only the extensions of apps that are registered in this tenant are found. {refusal}")
         return source, records
+    if empty:
+        unseen = "Graph lists none of a tenant with more than 1,000 service principals"
+        sync.logger.warning(f"No {empty[0].name} were found. {unseen}. {' '.join(refusals)}")
+        return empty[0], []
     raise StreamRefused(f"{sources[0].name}: {' Or: '.join(refusals)}")

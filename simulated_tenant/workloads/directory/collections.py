@@ -456,7 +456,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Collection(
         "/directoryObjects/getAvailableExtensionProperties", DIRECTORY,
         words("Directory.Read.All Directory.ReadWrite.All"), method="POST", type="extensionProperty",
-        entities=lambda query: query.state.of(Extensions).entities(),
+        entities=lambda query: query.state.of(Extensions).available(),
     ),
     PAGED(
         "/applications/{application}/extensionProperties", permissions=APPLICATION_READ, type="extensionProperty",

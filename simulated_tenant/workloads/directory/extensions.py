@@ -17,6 +17,8 @@ from simulated_tenant.shapes import Entity, Guids, fragment
 from simulated_tenant.state import State
 from simulated_tenant.workloads.directory.contents import Directory
 
+MOST_APPS = 1000
+
 _VALUES: Mapping[str, Callable[[str, int], Any]] = {
     "String": lambda name, number: f"{name} {number}",
     "Integer": lambda name, number: number - 1,
@@ -126,6 +128,10 @@ class Extensions:
         return _list(
             each.entity(self._ids[number], f"Application {each.application}") for number, each in enumerate(of_app)
         )
+
+    def available(self) -> Entities:
+        """All of them, or none in a large tenant: https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties"""
+        return self.entities() if self.state.size.service_principals <= MOST_APPS else _list(())
 
     def schemas(self) -> Entities:
         return _list(each.entity() for each in self.schema.values())
