@@ -1,9 +1,10 @@
 """The schema of a stream, made from the published types and the additions to them.
 
 Every property of a type is a column that may be null, in snake_case. An object is open and has the columns of its type.
-Inside an object of its own type it has none, so that every schema ends. Properties of the type Stream and navigation
-properties are left out, because a list does not return them; the additions name the exceptions. `id` and the ids of the
-parents come first; the other columns follow in alphabetical order, at every depth.
+Inside an object of its own type it has none, so that every schema ends. Each schema has an `id`, whatever Graph calls
+that of the objects. Properties of the type Stream and navigation properties are left out, because a list does not
+return them; the additions name the exceptions. `id` and the ids of the parents come first; the other columns follow in
+alphabetical order, at every depth.
 """
 
 from __future__ import annotations

@@ -125,12 +125,12 @@ def test_additions_are_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("types")
 def test_a_type_of_another_namespace_is_another_type() -> None:
-    assert set(schemas.schema("space.thing")["properties"]) == {"planet", "odata_type"}
+    assert set(schemas.schema("space.thing")["properties"]) == {"id", "planet", "odata_type"}
 
 
 @pytest.mark.usefixtures("types")
 def test_an_abstract_type_is_listed_as_what_is_derived_from_it() -> None:
-    assert set(schemas.schema("shape")["properties"]) == {"name", "radius", "width", "odata_type"}
+    assert set(schemas.schema("shape")["properties"]) == {"id", "name", "radius", "width", "odata_type"}
 
 
 @pytest.mark.usefixtures("types")
