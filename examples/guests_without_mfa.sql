@@ -1,8 +1,9 @@
 -- Which guests have no second factor?
 -- Enabled guest accounts that registered no method of multifactor authentication in this tenant. is_reported is false
 -- where Microsoft's report, which is up to a day old, does not name the guest.
--- Not seen: what guests registered at home, which counts where the tenant trusts the MFA of their organisation; people of
--- other organisations whose user type is Member.
+-- Not seen: what guests registered at home, which counts where cross_tenant_access_policy_default, or a partner's row in
+-- cross_tenant_access_policy_partners, accepts the MFA of their organisation; people of other organisations whose user
+-- type is Member.
 select
     u.display_name,
     u.user_principal_name,
