@@ -20,13 +20,13 @@ from .clouds import GRAPHS
 HOSTS = ("localhost", "127.0.0.1", "::1", *GRAPHS, *(graph for graphs in GRAPHS.values() for graph in graphs))
 
 
-def make(folder: Path) -> tuple[Path, Path]:
-    """Write ca.pem, and server.pem with the server's certificate and its key; gives both paths."""
+def make(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
+    """Write ca.pem, and server.pem with a server's certificate, for this name too, and its key; gives both paths."""
     authority = trustme.CA()
     ca_file, server_file = folder / "ca.pem", folder / "server.pem"
     authority.cert_pem.write_to_path(ca_file)
     server_file.touch(mode=0o600)
-    authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.write_to_path(server_file)
+    authority.issue_cert(*dict.fromkeys((*HOSTS, name))).private_key_and_cert_chain_pem.write_to_path(server_file)
     return ca_file, server_file
 
 

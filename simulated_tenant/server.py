@@ -19,19 +19,25 @@ from .wire import Reply, Request
 
 SMALLEST_ZIPPED = 1024
 LEVEL = 1
+LOCALHOST = "localhost"
 
 
 class Server:
     """A running server; leaving the `with` block stops it."""
 
     def __init__(
-        self, tenant: Tenant, port: int = 0, latency: float = 0.0, gzip: bool = True, folder: Path | None = None
+        self,
+        tenant: Tenant,
+        port: int = 0,
+        latency: float = 0.0,
+        gzip: bool = True,
+        folder: Path | None = None,
+        name: str = LOCALHOST,
     ) -> None:
-        self.tenant, self.port, self.latency, self.gzip = tenant, port, latency, gzip
+        self.tenant, self.port, self.latency, self.gzip, self.name = tenant, port, latency, gzip, name
         self._temporary = tempfile.TemporaryDirectory(prefix="simulated-tenant-")
-        ca_file, self._server_file = certificates.make(folder or Path(self._temporary.name))
+        ca_file, self._server_file = certificates.make(folder or Path(self._temporary.name), name)
         self.ca_bundle = str(ca_file)
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="simulated-tenant", daemon=True)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -40,6 +46,7 @@ class Server:
         self._thread.start()
         self._ready.wait()
         if self._failure:
+            self._temporary.cleanup()
             raise self._failure
         return self
 
@@ -57,7 +64,7 @@ class Server:
 
     @property
     def host(self) -> str:
-        return f"localhost:{self.port}"
+        return f"{self.name}:{self.port}"
 
     def config(self) -> dict[str, Any]:
         """A connector configuration for this tenant."""
@@ -70,19 +77,23 @@ class Server:
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            # It cancels what is still being answered, where a loop that is closed would complain of it.
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._serve())
         except BaseException as failure:
             self._failure = failure
         finally:
             self._ready.set()
-            self._loop.close()
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._server_file)
         handlers = web.Server(self._handle, access_log=None, keepalive_timeout=120)
-        listener = await self._loop.create_server(handlers, "127.0.0.1", self.port, ssl=context, backlog=1024)
+        # Whoever uses another name than localhost is on another machine, or in a container.
+        address = "127.0.0.1" if self.name == LOCALHOST else "0.0.0.0"
+        listener = await self._loop.create_server(handlers, address, self.port, ssl=context, backlog=1024)
         self.port = listener.sockets[0].getsockname()[1]
         self.tenant.graph_hosts |= {self.host, f"127.0.0.1:{self.port}"}
         machine = web.Server(self._handle_identity, access_log=None)
@@ -98,11 +109,14 @@ class Server:
         for transport in transports:
             if transport:
                 transport.abort()
-        await asyncio.sleep(0.01)
 
     async def _handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         path, _, query = incoming.raw_path.partition("?")
-        body = await incoming.read() if incoming.can_read_body else b""
+        try:
+            body = await incoming.read() if incoming.can_read_body else b""
+        except ConnectionError:
+            # Whoever sent half a request is gone, and reads no response.
+            return web.Response(status=400)
         reply = self.tenant.begin(Request(incoming.method, path, query, incoming.headers, body))
         try:
             if self.latency:
@@ -156,7 +170,17 @@ DELIVERIES = {"whole": Server._whole, "truncate": Server._truncated, "reset": Se
 
 
 def serve(
-    tenant: Tenant, port: int = 0, *, latency: float = 0.0, gzip: bool = True, folder: Path | None = None
+    tenant: Tenant,
+    port: int = 0,
+    *,
+    latency: float = 0.0,
+    gzip: bool = True,
+    folder: Path | None = None,
+    name: str = LOCALHOST,
 ) -> Server:
-    """A server for the tenant, to be entered with `with`; port 0 takes a free one."""
-    return Server(tenant, port, latency, gzip, folder)
+    """A server for the tenant, to be entered with `with`; port 0 takes a free one.
+
+    `folder` is where its certificates are written, and `name` the host's name or address for those who are to use it:
+    where that is not localhost, other machines and containers reach the server too.
+    """
+    return Server(tenant, port, latency, gzip, folder, name)
