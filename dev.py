@@ -3,6 +3,7 @@
 
     run       set up, then read a tenant into tables: yours or a simulated one
     sql       set up, then ask the tables
+    tenant    set up, then run a simulated tenant until Ctrl-C, for any tool to read
     test      set up, then lint, type-check and test; further arguments go to pytest
     fix       set up, then format the code and the schemas, and repair what the linter can
     generate  set up, then write every generated file that is out of date
@@ -39,6 +40,7 @@ import urllib.request
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -46,6 +48,7 @@ LOCK = ROOT / "poetry.lock"
 PROGRAMS = {
     "run": ("tables",),
     "sql": ("tables.queries",),
+    "tenant": ("simulated_tenant",),
     "generate": ("generators", "generate"),
     "schema": ("generators", "schema"),
 }
@@ -71,7 +74,7 @@ def main() -> int:
         return lock(rest)
     set_up()
     if given.verb in PROGRAMS:
-        return call([python(VENV), "-m", *PROGRAMS[given.verb], *rest], cwd=ROOT)
+        become([python(VENV), "-m", *PROGRAMS[given.verb], *rest], cwd=ROOT)
     if given.verb == "fix":
         schemas = ["generators", "generate", "schemas"]
         return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], schemas, ["ruff", "check", "."])
@@ -184,6 +187,13 @@ def pip(folder: Path, *arguments: str) -> None:
 
 def python(folder: Path) -> str:
     return str(folder / "bin" / "python")
+
+
+def become(command: list[str], cwd: Path) -> NoReturn:
+    """Run a command in the place of this process, so that a signal to this process is one to the command."""
+    sys.stdout.flush()
+    os.chdir(cwd)
+    os.execv(command[0], command)
 
 
 def call(command: list[str], cwd: Path) -> int:

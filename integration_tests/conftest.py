@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,9 @@ import pytest
 import yaml
 from airbyte_cdk.test.models.scenario import ConnectorTestScenario, ScenarioCommand
 
+from integration_tests import configured_catalog
 from integration_tests.runner import ROOT, ConsoleScript, Image, Runner, engine_trouble
+from simulated_tenant import handout
 from simulated_tenant.server import Server, serve
 from simulated_tenant.tenant import Tenant
 
@@ -69,8 +70,7 @@ def config(server: Server) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def wrong_secret(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration that is sound but for the value of its client secret; in the nested form, for a change."""
-    credentials = {"auth_type": "client_secret", "client_id": config["client_id"], "client_secret": "not~This~Secret"}
-    return {"tenant_id": config["tenant_id"], "credentials": credentials, "cloud": config["cloud"]}
+    return handout.with_wrong_secret(config)
 
 
 @pytest.fixture(scope="session")
@@ -114,14 +114,16 @@ def metadata() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def configurations(config: dict[str, Any], wrong_secret: dict[str, Any]) -> Iterator[None]:
-    """The files that acceptance-test-config.yml names, there for as long as the simulated tenant is."""
-    folder = ROOT / "secrets" / "simulated_tenant"
-    files = {folder / "config.json": config, folder / "wrong_secret.json": wrong_secret}
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in files.items():
-        file.write_text(json.dumps(content))
-    yield
-    for file in files:
-        file.unlink(missing_ok=True)
-    folder.rmdir()
+def handed_out(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository as Airbyte's suites see it, with the files of `python3 dev.py tenant` in place.
+
+    The suites look below the root of the repository, where a person's own tenant may have its files.
+    """
+    root = tmp_path_factory.mktemp("repository") / "source-microsoft-graph"
+    root.mkdir()
+    for name in ("acceptance-test-config.yml", "integration_tests", "metadata.yaml", "source_microsoft_graph"):
+        (root / name).symlink_to(ROOT / name)
+    folder = root / "secrets" / "simulated_tenant"
+    folder.mkdir(parents=True)
+    handout.write(server, folder, configured_catalog.FILE)
+    return root

@@ -75,8 +75,9 @@ _CONTENT = {
 class Runner(ABC):
     """Runs the connector's four commands."""
 
-    def __init__(self, ca_bundle: Path) -> None:
-        """`ca_bundle` is the PEM file of the authority whose certificates the connector is to trust."""
+    def __init__(self, ca_bundle: Path | None) -> None:
+        """`ca_bundle` is the PEM file of the authority whose certificates the connector is to trust; an image may know
+        that without."""
         self._ca_bundle = ca_bundle
 
     def spec(self) -> Output:
@@ -148,7 +149,7 @@ class ConsoleScript(Runner):
 class Image(Runner):
     """A container image on the host's network, where the simulated tenant is."""
 
-    def __init__(self, ca_bundle: Path, tag: str) -> None:
+    def __init__(self, ca_bundle: Path | None, tag: str) -> None:
         super().__init__(ca_bundle)
         self.tag = tag
 
@@ -163,6 +164,13 @@ class Image(Runner):
             assert done.returncode == 0, done.stdout
         return cls(ca_bundle, tag)
 
+    def derived(self, tag: str, folder: Path) -> Image:
+        """The image that the Dockerfile in a folder makes of this one; it knows whom to trust."""
+        command = [_client(), "build", "--tag", tag, "--build-arg", f"IMAGE={self.tag}", str(folder)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        return Image(None, tag)
+
     def inspect(self) -> Mapping[str, Any]:
         """The image's own account of itself: `Config` with labels, environment, entry point and user, `Size`, ..."""
         text = subprocess.check_output([_client(), "image", "inspect", self.tag], text=True)
@@ -175,16 +183,10 @@ class Image(Runner):
         return subprocess.check_output(command, text=True)
 
     def _command(self, folder: Path) -> list[str]:
-        return [
-            _client(),
-            "run",
-            "--rm",
-            "--network=host",
-            f"--volume={folder}:/data:ro",
-            f"--volume={self._ca_bundle}:/ca.pem:ro",
-            "--env=REQUESTS_CA_BUNDLE=/ca.pem",
-            self.tag,
-        ]
+        trust = (
+            ["--env=REQUESTS_CA_BUNDLE=/ca.pem", f"--volume={self._ca_bundle}:/ca.pem:ro"] if self._ca_bundle else []
+        )
+        return [_client(), "run", "--rm", "--network=host", f"--volume={folder}:/data:ro", *trust, self.tag]
 
     def _seen_as(self, folder: Path) -> str:
         return "/data"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration_tests import configured_catalog
 from integration_tests.runner import Image, Message, Runner
+from simulated_tenant.server import Server
 
 pytestmark = pytest.mark.image
 
@@ -47,3 +50,10 @@ def test_it_reads_what_the_console_script_reads(
 ) -> None:
     catalog = configured_catalog.select(streams, "full_refresh")
     assert image.read(config, catalog).succeeded().counts == console.read(config, catalog).succeeded().counts
+
+
+def test_it_reads_a_simulated_tenant(image: Image, server: Server, handed_out: Path) -> None:
+    """The Dockerfile among the tenant's files makes an image that trusts the tenant, and needs a configuration only."""
+    folder = handed_out / "secrets" / "simulated_tenant"
+    shutil.copyfile(server.ca_bundle, folder / "ca.pem")
+    assert image.derived("airbyte/source-microsoft-graph:simulated", folder).check(server.config()).succeeded()

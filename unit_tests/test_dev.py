@@ -109,3 +109,16 @@ def test_ctrl_c_lets_a_program_end_by_itself() -> None:
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read() == "cleared up\n"
     assert process.returncode == 130
+
+
+def test_a_program_takes_the_place_of_dev_py() -> None:
+    """So a signal to `python3 dev.py tenant` ends the tenant, also one that no terminal sends."""
+    script = "import pathlib, sys, dev; dev.become([sys.executable, '-c', sys.argv[1]], pathlib.Path('/'))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "import os; print(os.getpid(), os.getcwd())"],
+        cwd=dev.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read() == f"{process.pid} /\n"

@@ -24,7 +24,7 @@ LAYERS = {
     "catalogue": "catalogue expected",
     "Graph and sign-in": "batch downloads faults identity router signin throttling",
     "tenant": "tenant",
-    "server": "server __init__ __main__",
+    "server": "handout server __init__ __main__",
 }
 
 
