@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from generators import schemas
-from integration_tests import check_screen, configured_catalog, picture
+from integration_tests import acceptance_config, check_screen, configured_catalog, picture
 from unit_tests import documents, form
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +39,7 @@ GENERATORS = (
     Generator("schemas", {file: partial(schemas.text_in_order, file) for file in _SCHEMAS}),
     Generator("documents", {file: partial(documents.current, file) for file in documents.DOCUMENTS}),
     Generator("form", {form.FILE: form.current}),
+    Generator("acceptance", {acceptance_config.FILE: acceptance_config.current}),
     Generator("catalog", {configured_catalog.FILE: configured_catalog.current}, runs_connector=True),
     Generator("picture", {picture.FILE: picture.current}, runs_connector=True),
     Generator("check", {check_screen.FILE: check_screen.current}, runs_connector=True),

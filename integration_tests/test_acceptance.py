@@ -12,6 +12,8 @@ from jsonschema import Draft7Validator
 
 from integration_tests import configured_catalog
 from integration_tests.runner import ROOT, Message, Output, Runner
+from simulated_tenant import handout
+from simulated_tenant.server import Server
 
 FORBIDDEN_IN_SPEC = {"allOf", "anyOf", "not", "if", "patternProperties", "$ref"}
 
@@ -95,6 +97,16 @@ class TestCheck:
         assert output.only("CONNECTION_STATUS")["status"] == "FAILED"
         assert wrong_secret["credentials"]["client_secret"] not in output.text
 
+    def test_an_unreachable_host_is_told_once(self, runner: Runner) -> None:
+        """The suite's status `exception`: one TRACE message and no other, and no verdict on the configuration."""
+        config = json.loads((ROOT / "integration_tests" / "unreachable_config.json").read_text())
+        output = runner.check(config)
+        assert output.exit_code == 1
+        assert output.of("CONNECTION_STATUS") == []
+        (trace,) = output.of("TRACE")
+        assert trace["error"]["failure_type"] == "transient_error"
+        assert config["cloud"]["login_host"] in trace["error"]["message"]
+
 
 class TestDiscover:
     def test_is_the_same_in_every_form(self, runner: Runner, config: dict[str, Any], streams: list[Message]) -> None:
@@ -108,6 +120,23 @@ class TestRead:
     def test_twice_gives_the_same_records(self, reads: tuple[Output, Output]) -> None:
         first, second = ([_sortable(record) for record in read.of("RECORD")] for read in reads)
         assert sorted(first) == sorted(second)
+
+    def test_every_expected_record_is_read(self, reads: tuple[Output, Output], server: Server) -> None:
+        """Known by its primary key, as in the original suite: a line of `expected_records` holds nothing else."""
+        lines = [json.loads(line) for line in handout.expected_records(server)]
+        columns = {line["stream"]: tuple(line["data"]) for line in lines}
+        read = {
+            (record["stream"], *(record["data"][column] for column in columns[record["stream"]]))
+            for record in reads[0].of("RECORD")
+        }
+        assert columns.keys() == reads[0].counts.keys()
+        assert {(line["stream"], *line["data"].values()) for line in lines} - read == set()
+
+    def test_expected_records_are_primary_keys(self, server: Server, streams: list[Message]) -> None:
+        columns = {line["stream"]: set(line["data"]) for line in map(json.loads, handout.expected_records(server))}
+        assert columns == {
+            stream["name"]: {column for (column,) in stream["source_defined_primary_key"]} for stream in streams
+        }
 
     def test_stamps_records_with_a_time_that_grows(self, reads: tuple[Output, Output]) -> None:
         first, second = ([record["emitted_at"] for record in read.of("RECORD")] for read in reads)
