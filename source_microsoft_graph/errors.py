@@ -93,7 +93,12 @@ class Help:
     lack: Lack | None = None
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.meaning, self.remedy, self.link and f"({self.link})")))
+        return " ".join(filter(None, (self.meaning, self.advice)))
+
+    @property
+    def advice(self) -> str:
+        """What to do, and where Microsoft says more."""
+        return " ".join(filter(None, (self.remedy, self.link and f"({self.link})")))
 
 
 LEARN = "https://learn.microsoft.com"
@@ -107,4 +112,9 @@ PERMISSION = Help(
     f"Grant it {GRANT}",
     f"{LEARN}/entra/identity/enterprise-apps/grant-admin-consent",
     Lack.PERMISSION,
+)
+NO_ANSWER = Help(
+    "No answer came back.",
+    "Let the network, the proxy and the firewall reach the cloud's login and Graph hosts.",
+    f"{LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
 )

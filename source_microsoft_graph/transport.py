@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPResponse, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, ClassVar, cast
 
@@ -28,7 +29,17 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 _CHUNK = 64 * 1024
 
@@ -170,6 +181,43 @@ def _inflater(packed: bytes) -> Any:
     """Some servers send `deflate` without the zlib header that RFC 9110 asks for."""
     has_header = packed.startswith(_GZIP) or (packed[0] & 0x0F == 8 and int.from_bytes(packed[:2], "big") % 31 == 0)
     return zlib.decompressobj(47 if has_header else -zlib.MAX_WBITS)
+
+
+def in_words(trouble: BaseException) -> str:
+    """Why a host did not answer, as the rest of a sentence about it. requests and urllib3 wrap the cause in their own
+    names and repeat the URL. What has no words here is told in theirs."""
+    inner = trouble.args[0] if trouble.args else None
+    match trouble:
+        case requests.RequestException() | SSLError() if isinstance(inner, BaseException):
+            return in_words(inner)
+        case MaxRetryError(reason=BaseException() as reason):
+            return in_words(reason)
+        case ProtocolError(args=(_, BaseException() as cause)):
+            return in_words(cause)
+        case ProxyError(original_error=cause):
+            return f"the proxy fails: {in_words(cause)}"
+        case ssl.SSLCertVerificationError(verify_message=why):
+            return (
+                f"its certificate is not trusted: {why}. If a proxy inspects TLS here, name the file with its "
+                "authority's certificate in the environment variable REQUESTS_CA_BUNDLE"
+            )
+        case NameResolutionError():
+            return "no host of this name is found"
+        case NewConnectionError(__cause__=OSError() as cause):
+            return in_words(cause)
+        case ConnectTimeoutError():
+            return "it takes no connection"
+        case ReadTimeoutError():
+            return "it takes the connection and then says nothing"
+        case RemoteDisconnected():
+            return "it ends the connection without an answer"
+        case ConnectionRefusedError():
+            return "it refuses the connection"
+        case ConnectionResetError():
+            return "it resets the connection"
+        case OSError(strerror=str(why)):
+            return why
+    return str(trouble)
 
 
 class _Exceeded(Exception):

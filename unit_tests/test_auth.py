@@ -23,7 +23,7 @@ from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.auth.session import SignInSession, login_hosts
 from source_microsoft_graph.auth.token import GraphAuth
 from source_microsoft_graph.config.configuration import Config
-from source_microsoft_graph.errors import ConnectionFailed, GraphUnreachable, Help, SignInRefused
+from source_microsoft_graph.errors import NO_ANSWER, ConnectionFailed, GraphUnreachable, Help, SignInRefused
 from source_microsoft_graph.retries import IMPATIENT, PATIENT, Patience, SyncClock
 from unit_tests import hosts
 from unit_tests.conftest import Clock
@@ -322,7 +322,10 @@ def test_lasting_trouble_is_unreachable(
     with pytest.raises(GraphUnreachable) as caught:
         auth.token()
 
-    assert str(caught.value).startswith("No token could be had from login.microsoftonline.com in 6 attempts: ")
+    told = str(caught.value)
+    assert told.startswith("No token could be had from login.microsoftonline.com in 6 attempts: ")
+    is_silent = isinstance(trouble.get("exc"), requests.RequestException)
+    assert told.endswith(NO_ANSWER.advice) == is_silent
     assert caught.value.failure_type == FailureType.transient_error
     assert clock.slept == [1.0, 3.0, 9.0, 27.0, 81.0]
     assert [request.url for request in wire.request_history].count(PLACES[place]) == 6

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 import requests
+import urllib3.util.connection
+from urllib3.exceptions import ProtocolError
 
-from source_microsoft_graph.transport import BoundedAdapter, Bounds, ResponseOutOfBounds, body, chunks
+from simulated_tenant import Tenant, serve
+from source_microsoft_graph.transport import BoundedAdapter, Bounds, ResponseOutOfBounds, body, chunks, in_words
 from unit_tests.hosts import (
     Answer,
     a_host,
@@ -242,3 +246,90 @@ def test_a_share_ends_with_the_connecting(monkeypatch: pytest.MonkeyPatch) -> No
         with closing(connection):
             connection.connect()
             assert connection.sock.gettimeout() == 10
+
+
+# Why there is no response, in words.
+
+
+def trouble(url: str, timeout: float = 60) -> str:
+    """What is told of a request that gets no response."""
+    with a_session(AMPLE) as session, pytest.raises(requests.RequestException) as caught:
+        session.get(url, timeout=timeout)
+    return in_words(caught.value)
+
+
+def unnamed(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def untaken(*_: Any, **__: Any) -> Any:
+    raise TimeoutError
+
+
+def unrouted(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+
+@pytest.mark.parametrize(
+    ("connect", "told"),
+    [
+        (unnamed, "no host of this name is found"),
+        (untaken, "it takes no connection"),
+        (unrouted, "Network is unreachable"),
+    ],
+)
+def test_why_there_is_no_connection(monkeypatch: pytest.MonkeyPatch, connect: Callable[..., Any], told: str) -> None:
+    """In the words of a person, whatever urllib3 calls it, and without the URL."""
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", connect)
+    assert trouble("http://a.host/secret") == told
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert trouble(f"http://127.0.0.1:{bound.getsockname()[1]}/") == "it refuses the connection"
+
+
+def hanging_up(over: threading.Event) -> Iterator[bytes]:
+    yield b""
+
+
+@pytest.mark.parametrize(
+    ("answer", "timeout", "told"),
+    [
+        (silent, 0.2, "it takes the connection and then says nothing"),
+        (hanging_up, 60, "it ends the connection without an answer"),
+    ],
+)
+def test_why_there_is_no_response(answer: Answer, timeout: float, told: str) -> None:
+    with a_host(answer) as url:
+        assert trouble(url, timeout) == told
+
+
+def test_a_certificate_nobody_knows() -> None:
+    """As where a proxy inspects TLS, or a host's authority is its own."""
+    with serve(Tenant()) as server, pytest.raises(requests.RequestException) as caught:
+        requests.get(f"https://{server.host}/", timeout=60)
+
+    told = in_words(caught.value)
+    assert told.startswith("its certificate is not trusted: ")
+    assert "REQUESTS_CA_BUNDLE" in told
+
+
+def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        with pytest.raises(requests.RequestException) as caught:
+            requests.get("https://a.host/", timeout=60)
+
+    assert in_words(caught.value) == "the proxy fails: it refuses the connection"
+
+
+def test_a_reset_is_told() -> None:
+    reset = ProtocolError("Connection aborted.", ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+    assert in_words(requests.ConnectionError(reset)) == "it resets the connection"
+
+
+def test_what_has_no_words_is_told_as_it_is() -> None:
+    assert in_words(requests.ConnectionError("A word of its own")) == "A word of its own"

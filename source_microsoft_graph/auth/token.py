@@ -17,8 +17,9 @@ from source_microsoft_graph.auth.credentials import Credentials, TokenRequest
 from source_microsoft_graph.auth.refusals import SIGN_IN
 from source_microsoft_graph.auth.sent_secrets import remember_proof, sendable
 from source_microsoft_graph.auth.session import SignInSession, login_hosts
-from source_microsoft_graph.errors import GraphUnreachable, SignInRefused
+from source_microsoft_graph.errors import NO_ANSWER, GraphUnreachable, SignInRefused
 from source_microsoft_graph.retries import ATTEMPTS, SyncClock, backoff, retry_after
+from source_microsoft_graph.transport import in_words
 
 _RENEW_EARLY = 5 * 60
 
@@ -105,7 +106,9 @@ class GraphAuth(AuthBase):
         if self.credentials.no_endpoint and isinstance(trouble, requests.ConnectionError):
             raise SignInRefused(f"Sign-in failed. {self.credentials.no_endpoint} {trouble}")
         attempts = f"{attempt} attempts" if attempt > 1 else "1 attempt"
-        raise GraphUnreachable(f"No token could be had from {self._endpoint} in {attempts}: {trouble}")
+        told = f"No token could be had from {self._endpoint} in {attempts}: {in_words(trouble)}"
+        is_silent = trouble.response is None and not self.credentials.endpoint
+        raise GraphUnreachable(f"{told}. {NO_ANSWER.advice}" if is_silent else told)
 
     def _wait(self, trouble: requests.RequestException, attempt: int, since_first: float) -> float | None:
         """Seconds until the next attempt, None if there is none. Raises where Entra asks for more than a sync waits."""

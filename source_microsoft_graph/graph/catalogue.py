@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from source_microsoft_graph.errors import LEARN, PERMISSION, Help, Lack
+from source_microsoft_graph.errors import LEARN, NO_ANSWER, PERMISSION, Help, Lack
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.response import GraphResponse
 
@@ -150,11 +150,6 @@ _OVERLOADED = Help(
     "Graph failed for the moment.",
     "If it lasts, look at the service health and sync again.",
     f"{LEARN}/microsoft-365/enterprise/view-service-health",
-)
-_NO_ANSWER = Help(
-    "No answer came back.",
-    "Let the network, the proxy and the firewall reach the cloud's login and Graph hosts.",
-    f"{LEARN}/microsoft-365/enterprise/urls-and-ip-address-ranges",
 )
 _TOO_LONG = Help("The page has more bytes than a page may have.", "If it is one item, look at its size.")
 _TOO_SLOW = Help("Graph could not serve the page.", "If it happens often, choose a smaller page size.")
@@ -298,11 +293,11 @@ CATALOGUE: tuple[ErrorRule, ...] = (
     ErrorRule(503, Action.SHRINK, _OVERLOADED),
     ErrorRule(504, Action.SHRINK, _TOO_SLOW),
     # A page that takes too long is answered by silence, too.
-    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeout"),
-    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ReadTimeoutError"),
-    ErrorRule(0, Action.SHRINK, _NO_ANSWER, code="ResponseOutOfBounds"),
+    ErrorRule(0, Action.SHRINK, NO_ANSWER, code="ReadTimeout"),
+    ErrorRule(0, Action.SHRINK, NO_ANSWER, code="ReadTimeoutError"),
+    ErrorRule(0, Action.SHRINK, NO_ANSWER, code="ResponseOutOfBounds"),
     ErrorRule(0, Action.SHRINK, _TOO_LONG, code="ResponseTooLong", again=False),
-    ErrorRule(0, Action.RETRY, _NO_ANSWER),
+    ErrorRule(0, Action.RETRY, NO_ANSWER),
 )
 
 

@@ -19,7 +19,13 @@ from urllib.parse import urlsplit
 import requests
 
 from source_microsoft_graph.auth.token import GraphAuth
-from source_microsoft_graph.errors import ConnectionFailed, GraphUnavailable, GraphUnreachable, ProtocolBroken
+from source_microsoft_graph.errors import (
+    NO_ANSWER,
+    ConnectionFailed,
+    GraphUnavailable,
+    GraphUnreachable,
+    ProtocolBroken,
+)
 from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize, batch_body, sub_responses
 from source_microsoft_graph.graph.catalogue import Action, ErrorRule, classify
 from source_microsoft_graph.graph.downloads import Downloads
@@ -376,7 +382,7 @@ class GraphClient:
         """The connection failed if no worker got any response all the while; else it is this page alone."""
         times = f"{pending.failures} times" if pending.failures > 1 else "once"
         if self._last_response_at < pending.started:
-            raise self.fail(GraphUnreachable(f"{self._host} did not answer {times}. {response}"))
+            raise self._silent(times, response)
         return GraphUnavailable(f"Graph failed {times}. {rule.help.meaning} {response}")
 
     def fail(self, failure: ConnectionFailed) -> ConnectionFailed:
@@ -417,7 +423,12 @@ class GraphClient:
                 return sent, response
             self._clock.sleep(backoff(attempt))
             self.raise_if_failed()
-        raise self.fail(GraphUnreachable(f"{self._host} did not answer {ATTEMPTS} times. {response}"))
+        raise self._silent(f"{ATTEMPTS} times", response)
+
+    def _silent(self, times: str, response: GraphResponse) -> ConnectionFailed:
+        """What to raise where the host never answered, or never as Graph does."""
+        why = f". {response}" if response.status_code else f": {response.message}. {NO_ANSWER.advice}"
+        return self.fail(GraphUnreachable(f"{self._host} did not answer {times}{why}"))
 
     def check_host(self, url: str) -> None:
         """A page link is Graph's to choose, and the token goes wherever it leads."""

@@ -16,6 +16,7 @@ from requests.structures import CaseInsensitiveDict
 
 from source_microsoft_graph.graph.lenient import BrokenJson, parse
 from source_microsoft_graph.retries import seconds
+from source_microsoft_graph.transport import in_words
 
 _CHALLENGE = re.compile(r'\bclaims="([^"]+)"')
 
@@ -68,7 +69,7 @@ class GraphResponse(requests.Response):
     @classmethod
     def none(cls, request: requests.PreparedRequest, error: Exception) -> GraphResponse:
         """What stands for the response when the connection broke: the reason as Graph would shape it."""
-        body = {"error": {"code": type(error).__name__, "message": str(error)}}
+        body = {"error": {"code": type(error).__name__, "message": in_words(error)}}
         return cls(0, {}, orjson.dumps(body), str(request.url))
 
     @property
