@@ -30,7 +30,7 @@ PropertyType = str | list[str]
 DATA_FILE = Path(__file__).with_name("graph_types.json")
 
 _NAMESPACE = "microsoft.graph."
-_XML = {"edm": "http://docs.oasis-open.org/odata/ns/edm"}
+_XML = {"edm": "http://docs.oasis-open.org/odata/ns/edm"}  # ignore-https-check: The name of a namespace.
 
 
 class GraphType(TypedDict, total=False):

@@ -60,7 +60,7 @@ class Server:
     @property
     def identity_url(self) -> str:
         """Where the machine's own endpoints for managed identities are, over plain HTTP."""
-        return f"http://127.0.0.1:{self._identity_port}"
+        return f"http://127.0.0.1:{self._identity_port}"  # ignore-https-check: Azure's has no HTTPS.
 
     @property
     def host(self) -> str:
