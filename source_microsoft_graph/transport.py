@@ -55,7 +55,7 @@ class ResponseOutOfBounds(requests.RequestException):
 
 
 class ResponseTooLong(ResponseOutOfBounds):
-    """A body is longer than its reader takes."""
+    """A response is longer than its reader takes, and no shorter the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class BoundedAdapter(TcpKeepaliveHTTPAdapter):
         try:
             response = super().send(request, stream=True, **settings)
         except _Exceeded as exceeded:
-            raise ResponseOutOfBounds(str(exceeded), request=request) from None
+            raise exceeded.named(request=request) from None
         if not stream:
             # What requests.Response.content gives from now on.
             response._content = body(response, self.bounds.unpacked)
@@ -221,7 +221,14 @@ def in_words(trouble: BaseException) -> str:
 
 
 class _Exceeded(Exception):
-    """What `ResponseOutOfBounds` is below urllib3, which would wrap an OSError."""
+    """A `ResponseOutOfBounds` of this kind, below urllib3, which would wrap an OSError."""
+
+    def __init__(self, message: str, kind: type[ResponseOutOfBounds]) -> None:
+        super().__init__(message)
+        self._kind = kind
+
+    def named(self, **about: Any) -> ResponseOutOfBounds:
+        return self._kind(str(self), **about)
 
 
 @contextmanager
@@ -231,7 +238,7 @@ def _named_errors(response: requests.Response) -> Iterator[None]:
         yield
     except _Exceeded as exceeded:
         response.close()
-        raise ResponseOutOfBounds(str(exceeded), response=response) from None
+        raise exceeded.named(response=response) from None
     except ReadTimeoutError as error:
         raise requests.ReadTimeout(error, response=response) from None
     except HTTPError as error:
@@ -304,12 +311,12 @@ class _Budget:
         return left
 
     def out_of_time(self) -> _Exceeded:
-        return _Exceeded(f"The response takes longer than {self._bounds.seconds:g} seconds")
+        return _Exceeded(f"The response takes longer than {self._bounds.seconds:g} seconds", ResponseOutOfBounds)
 
     def spend(self, received: int) -> None:
         self._bytes -= received
         if self._bytes < 0:
-            raise _Exceeded(f"The response is longer than {self._bounds.received} bytes")
+            raise _Exceeded(f"The response is longer than {self._bounds.received} bytes", ResponseTooLong)
 
 
 class _BoundedSocket:

@@ -17,7 +17,15 @@ import urllib3.util.connection
 from urllib3.exceptions import ProtocolError
 
 from simulated_tenant import Tenant, serve
-from source_microsoft_graph.transport import BoundedAdapter, Bounds, ResponseOutOfBounds, body, chunks, in_words
+from source_microsoft_graph.transport import (
+    BoundedAdapter,
+    Bounds,
+    ResponseOutOfBounds,
+    ResponseTooLong,
+    body,
+    chunks,
+    in_words,
+)
 from unit_tests.hosts import (
     Answer,
     a_host,
@@ -57,11 +65,11 @@ def test_a_response_has_a_deadline_in_all(answer: Answer) -> None:
 
 @pytest.mark.parametrize("answer", [continued, endless, endless_in_chunks])
 def test_a_response_has_a_number_of_bytes(answer: Answer) -> None:
-    """A fast host is stopped long before the deadline."""
+    """A fast host is stopped long before the deadline, and not asked for the same again."""
     with (
         a_host(answer) as url,
         a_session(AMPLE) as session,
-        pytest.raises(ResponseOutOfBounds, match=r"^The response is longer than 1048576 bytes$"),
+        pytest.raises(ResponseTooLong, match=r"^The response is longer than 1048576 bytes$"),
     ):
         session.get(url, timeout=(10, 60))
 
