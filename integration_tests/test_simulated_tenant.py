@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -945,6 +946,31 @@ def test_broken_deliveries(shell: Server) -> None:
             with pytest.raises(error):
                 session.get(f"https://{shell.host}/v1.0/users", timeout=0.5)
         assert session.get(f"https://{shell.host}/v1.0/users", timeout=5).status_code == 200
+
+
+def test_deliveries_that_never_end(shell: Server) -> None:
+    """A small body can unpack to very much, and another one has no end; so does the batch that either of them is in."""
+    token = shell.tenant.token(host=shell.host)
+    for kind, after in (("inflate", 0), ("endless", 0), ("endless", 1)):
+        shell.tenant.faults.add(Fault("GET /v1.0/users", kind=kind, after=after, times=1))
+    with requests.Session() as session:
+        session.verify, session.trust_env, session.stream = shell.ca_bundle, False, True
+        session.headers["Authorization"] = f"Bearer {token}"
+        with session.get(f"https://{shell.host}/v1.0/users", timeout=20) as bomb:
+            rest = bomb.raw.read()
+        assert len(rest) < 1.5 * 2**20
+        unpacked = 0
+        while rest:
+            inflater = zlib.decompressobj(31)
+            unpacked += len(inflater.decompress(rest))
+            rest = inflater.unused_data
+        assert unpacked > 2**30
+        steps = {"requests": [{"id": "1", "method": "GET", "url": "/users"}]}
+        for path, method, content in (("users", "GET", None), ("$batch", "POST", steps)):
+            url = f"https://{shell.host}/v1.0/{path}"
+            with session.request(method, url, json=content, timeout=20) as endless:
+                assert len(endless.raw.read(5 * 2**20)) == 5 * 2**20
+            assert session.request(method, url, json=content, timeout=20).status_code == 200
 
 
 # --- $batch ---

@@ -43,7 +43,8 @@ def respond(state: State, request: Request, respond_to: Respond) -> Reply:
     responses = [{"id": number, "status": reply.status, **_content(reply)} for number, reply in replies.items()]
     Random(f"{state.seed}/{len(state.requests)}").shuffle(responses)
     body = orjson.dumps({"responses": responses})
-    return Reply(200, body, json_headers(request, request_id()), workload="batch", mailboxes=mailboxes)
+    delivery = next((reply.delivery for reply in replies.values() if reply.delivery != "whole"), "whole")
+    return Reply(200, body, json_headers(request, request_id()), delivery, workload="batch", mailboxes=mailboxes)
 
 
 def _steps(request: Request) -> list[dict[str, Any]]:

@@ -40,8 +40,9 @@ class Fault:
 
     `match` is a regular expression searched for in "GET /v1.0/users?$top=5", percent-decoded. `kind` is `error`
     (a status with code and message, or a `problem` by its name), `reset`, `timeout`, `truncate` (less than the
-    Content-Length promises), `cut` (half a body, with the right Content-Length), `not_json`, `empty_page` (with a
-    link to the same position), `repeat_link` (a nextLink to the same page) or `foreign_link` (one to another host).
+    Content-Length promises), `inflate` (1 MB that unpacks to 1 GB), `endless` (a body without an end), `cut` (half a
+    body, with the right Content-Length), `not_json`, `empty_page` (with a link to the same position), `repeat_link` (a
+    nextLink to the same page) or `foreign_link` (one to another host). A batch is delivered as the worst reply in it.
     """
 
     match: str
@@ -145,7 +146,7 @@ def _linked(link: Callable[[Request], str], **changes: Any) -> Callable[[Reply, 
     return edit
 
 
-DELIVERIES = ("reset", "timeout", "truncate")
+DELIVERIES = ("reset", "timeout", "truncate", "inflate", "endless")
 EDITS: Mapping[str, Callable[[Reply, Request], None]] = {
     "not_json": _not_json,
     "cut": _cut,

@@ -7,6 +7,8 @@ import gzip as gzip_format
 import ssl
 import tempfile
 import threading
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +22,9 @@ from .wire import Reply, Request
 SMALLEST_ZIPPED = 1024
 LEVEL = 1
 LOCALHOST = "localhost"
+ENDLESS_HEAD, ENDLESS_PIECE = b'{"value":[{"id":"', b"a" * 2**16
+# Members of a gzip body of 1 MB in all, and what each unpacks to; 1 GB in all: https://www.rfc-editor.org/rfc/rfc1952#section-2.2
+BOMB_MEMBERS, BOMB_MEMBER = 16, 2**26
 
 
 class Server:
@@ -160,13 +165,43 @@ class Server:
         await self._stop.wait()
         return self._hang_up(incoming)
 
+    async def _inflated(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        """1 MB that unpacks to 1 GB."""
+        body = gzip_format.compress(ENDLESS_HEAD, 9, mtime=0) + _bomb_member() * BOMB_MEMBERS
+        return web.Response(status=reply.status, body=body, headers={**reply.headers, "Content-Encoding": "gzip"})
+
+    async def _endless(self, incoming: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        """A body without an end, until the client hangs up."""
+        response = web.StreamResponse(status=reply.status, headers=reply.headers)
+        response.enable_chunked_encoding()
+        await response.prepare(incoming)
+        await response.write(ENDLESS_HEAD)
+        # A write to a connection that the client has closed may raise, and may be dropped.
+        with suppress(ConnectionError):
+            while incoming.transport and not incoming.transport.is_closing() and not self._stop.is_set():
+                await response.write(ENDLESS_PIECE)
+                await asyncio.sleep(0)
+        return self._hang_up(incoming)
+
     def _hang_up(self, incoming: web.BaseRequest) -> web.StreamResponse:
         if incoming.transport:
             incoming.transport.close()
         return web.Response()
 
 
-DELIVERIES = {"whole": Server._whole, "truncate": Server._truncated, "reset": Server._reset, "timeout": Server._never}
+@cache
+def _bomb_member() -> bytes:
+    return gzip_format.compress(b"a" * BOMB_MEMBER, 9, mtime=0)
+
+
+DELIVERIES = {
+    "whole": Server._whole,
+    "truncate": Server._truncated,
+    "reset": Server._reset,
+    "timeout": Server._never,
+    "inflate": Server._inflated,
+    "endless": Server._endless,
+}
 
 
 def serve(

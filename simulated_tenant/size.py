@@ -42,6 +42,7 @@ class Size:
     events_per_user: int = 12
     contact_folders: int = 2
     contacts_per_folder: int = 3
+    contact_bytes: int = 0
     items_per_drive: int = 42
     other_sites: int = 2
     lists_per_site: int = 2

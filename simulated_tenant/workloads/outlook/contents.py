@@ -41,7 +41,8 @@ class Outlook:
         self.event_shape = Shape("event", state.seed, {"seriesMasterId": None, "originalStart": None}, adjust=_series)
         self.occurrence_shape = Shape("event", state.seed, body | {"recurrence": None})
         self.attachment_shape = Shape("attachment", state.seed)
-        self.contact_shape = Shape("contact", state.seed)
+        notes = {"personalNotes": SENTENCE * (state.size.contact_bytes // len(SENTENCE))}
+        self.contact_shape = Shape("contact", state.seed, notes if state.size.contact_bytes else None)
         self.folder_shape = Shape("contactFolder", state.seed)
         self.mail_folder_shape = Shape("mailFolder", state.seed)
 
