@@ -20,7 +20,8 @@ from source_microsoft_graph.graph.catalogue import CATALOGUE
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
-from source_microsoft_graph.sync.context import Sync, as_text
+from source_microsoft_graph.sync.context import Owner, Sync, as_text
+from source_microsoft_graph.sync.digests import DigestMap
 from source_microsoft_graph.sync.ids import SeenIds, SharedIds
 from source_microsoft_graph.sync.skips import Skipped
 from unit_tests.conftest import Clock
@@ -176,13 +177,15 @@ def test_a_listing_that_cannot_start_is_not_started_again() -> None:
 
 def test_a_key_has_one_listing(sync: Sync, crowd: Crowd) -> None:
     """Who asks first starts the listing; everybody after gets that one, and another key another."""
-    first, other = (sync.shared_ids(key, listing) for key, listing in (("a", lambda: ["1"]), ("b", lambda: ["2"])))
+    first, other = (
+        sync.shared_ids(key, listing) for key, listing in (("a", lambda: [("1",)]), ("b", lambda: [("2", "3")]))
+    )
 
-    def nobody() -> Iterable[str]:
+    def nobody() -> Iterable[Owner]:
         raise AssertionError("The listing kept under this key was started already.")
 
     assert crowd.each(lambda: sync.shared_ids("a", nobody) is first) == [True] * THREADS
-    assert [list(first), list(other)] == [["1"], ["2"]]
+    assert [list(first), list(other)] == [[("1",)], [("2", "3")]]
 
 
 # What was seen and what is given up.
@@ -195,9 +198,17 @@ def test_first_sight_is_once_for_each_key(sync: Sync) -> None:
     assert [sync.seen_ids(key).add(each) for key, each in sights] == [True, False, True, True, False]
 
 
-def test_first_sight_is_once_for_all_threads(sync: Sync, crowd: Crowd) -> None:
+def test_first_sight_is_once_for_all_threads(sync: Sync, crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of eight threads that see the same hundred objects, each object is new to exactly one."""
-    seen = crowd.each(lambda: [sync.seen_ids("drives").add(Interrupted(number)) for number in range(100)])
+    find = DigestMap._find
+
+    def interrupted(digests: DigestMap, digest: bytes) -> tuple[int, bool]:
+        found = find(digests, digest)
+        time.sleep(0)
+        return found
+
+    monkeypatch.setattr(DigestMap, "_find", interrupted)
+    seen = crowd.each(lambda: [sync.seen_ids("drives").add(str(number)) for number in range(100)])
 
     assert [sum(sights) for sights in zip(*seen, strict=True)] == [1] * 100
 

@@ -16,7 +16,7 @@ from source_microsoft_graph.graph.batch import MAX_BATCH, BatchSize
 from source_microsoft_graph.graph.client import GraphClient
 from source_microsoft_graph.graph.rate_limits import RateLimiter
 from source_microsoft_graph.retries import PATIENT, Patience, SyncClock
-from source_microsoft_graph.sync.ids import SeenIds, SharedIds
+from source_microsoft_graph.sync.ids import OwnerList, SeenIds, SharedIds
 from source_microsoft_graph.sync.repairs import Repairs
 from source_microsoft_graph.sync.skips import NAMED_OBJECTS, Skipped
 from source_microsoft_graph.sync.tally import OwnerTally
@@ -95,7 +95,7 @@ class Sync:
     def shared_ids(self, key: Hashable, listing: Callable[[], Iterable[Owner]]) -> Iterable[Owner]:
         """The listing kept under this key. The first thread that asks starts it, and it is read once for all."""
         with self._lock:
-            return self._shared_ids.setdefault(key, SharedIds(listing))
+            return self._shared_ids.setdefault(key, SharedIds(listing, OwnerList()))
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made under this key. The first thread that asks makes it, and the others wait; if that fails, each

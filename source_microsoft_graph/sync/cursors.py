@@ -11,30 +11,30 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import orjson
+from source_microsoft_graph.sync.digests import DIGEST_BYTES, DigestMap, digest_of
 
 VERSION = 1
 
 UPDATED_AT, DELETED_AT = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
 """When a record of a stream with deletes was read, and when its object was found to be deleted; Airbyte's names."""
 
-_DIGEST_BYTES = 9
-_DIGEST_LENGTH = 12
-"""Characters that stand for an owner. The id of a chat has a hundred, and states are emitted again and again. That two
-of a million owners have the same 72 bits has a chance of one in ten billion."""
-
 
 def digest(*parts: Any) -> str:
-    """Twelve characters that stand for these JSON values."""
-    return urlsafe_b64encode(blake2b(orjson.dumps(parts), digest_size=_DIGEST_BYTES).digest()).decode()
+    """Twelve characters that stand for these JSON values. The id of a chat has a hundred, and states are emitted again
+    and again."""
+    return _text(digest_of(*parts))
+
+
+def _text(digests: bytes | bytearray) -> str:
+    """Digests as a state has them: nine bytes of each make twelve characters of their own."""
+    return urlsafe_b64encode(digests).decode()
 
 
 class Rejected(Exception):
@@ -148,58 +148,104 @@ class PerOwnerCursor(StreamCursor):
         self._first = first
         self._of_time = of_time
         self._forgets = forgets
-        self._positions: dict[str, str] = {}
-        self._met: set[str] = set()
+        self._owners = _Owners()
 
     def since(self, owner: tuple[str, ...] = ()) -> str | None:
-        key = digest(*owner)
+        key = digest_of(*owner)
         with self._lock:
-            self._met.add(key)
-            return self._positions.get(key, self._first)
+            position = self._owners.meet(key)
+        return self._first if position is None else position
 
     def is_known(self, owner: tuple[str, ...]) -> bool:
         """Whether the owner was read before."""
         with self._lock:
-            return digest(*owner) in self._positions
+            return self._owners.knows(digest_of(*owner))
 
     def positions(self) -> list[str]:
         """The positions that owners have, that of most owners first."""
         with self._lock:
-            return [position for position, _ in Counter(self._positions.values()).most_common()]
+            return self._owners.positions()
 
     def forget(self, position: str) -> None:
         """The owners at this position are new owners again."""
         with self._lock:
-            self._positions = {owner: its for owner, its in self._positions.items() if its != position}
+            self._owners = self._owners.those(lambda its, _: its != position)
 
     def move(self, done: Mapping[Any, str]) -> None:
         """`done` maps owners to their positions."""
         with self._lock:
-            moved = {digest(*owner): position for owner, position in done.items()}
-            self._positions.update(moved)
-            self._met.update(moved)
+            for owner, position in done.items():
+                self._owners.put(digest_of(*owner), position, is_met=True)
 
     def close(self) -> None:
         """Forget the owners that no longer exist."""
         if not self._forgets:
             return
         with self._lock:
-            self._positions = {owner: self._positions[owner] for owner in self._met if owner in self._positions}
+            self._owners = self._owners.those(lambda _, is_met: is_met)
 
     def _restore(self, since: Any) -> None:
-        for position in since if self._of_time else ():
-            _check_time(position)
-        self._positions = {
-            owners[start : start + _DIGEST_LENGTH]: position
-            for position, owners in since.items()
-            for start in range(0, len(owners), _DIGEST_LENGTH)
-        }
+        owners = _Owners()
+        for position, text in since.items():
+            if self._of_time:
+                _check_time(position)
+            digests = urlsafe_b64decode(text)
+            for start in range(0, len(digests), DIGEST_BYTES):
+                owners.put(digests[start : start + DIGEST_BYTES], position, is_met=False)
+        self._owners = owners
 
     def _since(self) -> dict[str, str]:
-        owners: defaultdict[str, list[str]] = defaultdict(list)
-        for owner, position in self._positions.items():
-            owners[position].append(owner)
-        return {position: "".join(sorted(owners[position])) for position in sorted(owners)}
+        return self._owners.texts()
+
+
+class _Owners:
+    """Owners by their digests: the position of each, and whether this sync has met it."""
+
+    def __init__(self) -> None:
+        self._numbers = DigestMap()
+        """Twice the number of a position, and one more for an owner that was met."""
+        self._positions: list[str] = []
+        self._number_of: dict[str, int] = {}
+
+    def put(self, owner: bytes, position: str, *, is_met: bool) -> None:
+        number = self._number_of.setdefault(position, len(self._positions))
+        if number == len(self._positions):
+            self._positions.append(position)
+        self._numbers.put(owner, 2 * number + is_met)
+
+    def meet(self, owner: bytes) -> str | None:
+        """Its position, or None where it has none. It counts as met."""
+        number = self._numbers.get(owner)
+        if number is None:
+            return None
+        if not number % 2:
+            self._numbers.put(owner, number + 1)
+        return self._positions[number // 2]
+
+    def knows(self, owner: bytes) -> bool:
+        return self._numbers.get(owner) is not None
+
+    def positions(self) -> list[str]:
+        """That of most owners first."""
+        owners = Counter(number // 2 for _, number in self._numbers)
+        return [self._positions[number] for number, _ in owners.most_common()]
+
+    def those(self, stays: Callable[[str, bool], bool]) -> _Owners:
+        """The owners that stay, by their position and whether they were met."""
+        owners = _Owners()
+        for owner, number in self._numbers:
+            position, is_met = self._positions[number // 2], bool(number % 2)
+            if stays(position, is_met):
+                owners.put(owner, position, is_met=is_met)
+        return owners
+
+    def texts(self) -> dict[str, str]:
+        """The digests of the owners at each position."""
+        digests: defaultdict[int, bytearray] = defaultdict(bytearray)
+        for owner, number in self._numbers:
+            digests[number // 2] += owner
+        texts = {self._positions[number]: _text(them) for number, them in digests.items()}
+        return dict(sorted(texts.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from source_microsoft_graph.errors import Help
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.logs import with_fields
+from source_microsoft_graph.sync.digests import DigestMap, digest_of
 
 NAMED_OBJECTS = 20
 """Objects named in the log, for each stream and reason; the others are only counted."""
@@ -25,14 +26,13 @@ class Skipped:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._lock = threading.Lock()
-        self._objects: dict[tuple[str, Help], set[str]] = defaultdict(set)
+        self._objects: dict[tuple[str, Help], DigestMap] = defaultdict(DigestMap)
 
     def add(self, stream: str, identifier: str, reason: Help, response: GraphResponse | str) -> None:
         """Count the object, and name it unless it was named or many of its kind were."""
         with self._lock:
             objects = self._objects[stream, reason]
-            is_new = identifier not in objects
-            objects.add(identifier)
+            is_new = objects.put(digest_of(identifier))
             count = len(objects)
         if is_new and count <= NAMED_OBJECTS:
             more = "" if count < NAMED_OBJECTS else " Further ones are only counted."
