@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
+from source_microsoft_graph.read.workers import _MOST_WAITING, Workers
 from unit_tests.graph_api import CONFIG, FakeGraph, an_error, read, rows
 
 
@@ -93,3 +95,54 @@ def test_a_refused_stream_gives_its_place_back(graph: FakeGraph) -> None:
     output = read(*refused, "applications", config={**CONFIG, "num_workers": 2}, fails=True)
 
     assert [row["id"] for row in rows(output)] == ["1"]
+
+
+class Partition:
+    """Waits for a thread of its service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+
+def test_no_service_fills_the_queue_of_another() -> None:
+    """Whoever finds partitions of a slow service waits until one of them is taken, or the read is over; the partitions
+    of another service go on."""
+    slow, fast = Service.CHAT_MESSAGES, Service.OUTLOOK
+    workers = Workers(1, [slow, fast], 1, logging.getLogger("airbyte"))
+    taken, go_on, read = threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def wait_for_graph(_: Partition) -> None:
+        taken.set()
+        go_on.acquire()
+
+    def wait_for_room() -> threading.Thread:
+        finder = threading.Thread(target=workers.wait_for_room, args=(slow,), daemon=True)
+        finder.start()
+        return finder
+
+    workers.start(lambda death: pytest.fail(repr(death)))
+    try:
+        workers.submit(wait_for_graph, Partition(slow))
+        assert taken.wait(timeout=10)
+        for _ in range(_MOST_WAITING):
+            workers.wait_for_room(slow)
+            workers.submit(wait_for_graph, Partition(slow))
+        first, second = wait_for_room(), None
+
+        workers.wait_for_room(fast)
+        workers.submit(lambda _: read.set(), Partition(fast))
+        assert read.wait(timeout=10)
+        assert first.is_alive()
+
+        go_on.release()
+        first.join(timeout=10)
+        assert not first.is_alive()
+
+        workers.submit(wait_for_graph, Partition(slow))
+        second = wait_for_room()
+        assert second.is_alive()
+    finally:
+        workers.close()
+        go_on.release(2)
+    second.join(timeout=10)
+    assert not second.is_alive()

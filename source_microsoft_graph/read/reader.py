@@ -120,7 +120,7 @@ class ChunkReader(ConcurrentSource):
     def _concurrent(self, stream: GraphStream, cursor: _FullRefreshCursor) -> DefaultStream:
         """The stream as the CDK's concurrent reader takes it."""
         return DefaultStream(
-            partition_generator=_SlicePartitions(stream, cursor),
+            partition_generator=_SlicePartitions(stream, cursor, self._workers),
             name=stream.name,
             json_schema=stream.get_json_schema(),
             primary_key=get_primary_key_from_stream(stream.primary_key),
@@ -325,13 +325,15 @@ class _SlicePartition(Partition):
 
 
 class _SlicePartitions(PartitionGenerator):
-    def __init__(self, stream: GraphStream, cursor: _FullRefreshCursor) -> None:
+    def __init__(self, stream: GraphStream, cursor: _FullRefreshCursor, workers: Workers) -> None:
         self._stream = stream
         self._cursor = cursor
+        self._workers = workers
 
     def generate(self) -> Iterable[Partition]:
         try:
             for stream_slice in self._stream.slices(self._cursor.progress()):
+                self._workers.wait_for_room(self._stream.service)
                 yield _SlicePartition(self._stream, self._cursor, stream_slice)
         except Exception as error:
             self._cursor.failure = error

@@ -19,6 +19,10 @@ from source_microsoft_graph.errors import OutOfResources
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.read.handover import HandoverClosed
 
+_MOST_WAITING = 1_000
+"""Partitions of a service that may wait for a thread. The CDK lets ten thousand of all streams together wait, so that
+those of a service that answers a few requests a second would keep other services without work."""
+
 _Task = Callable[[], object]
 
 _Kind = Service | None
@@ -46,7 +50,8 @@ class Workers(ThreadPoolManager):
         self._unfinished = 0
         self._is_short = False
         self._is_closed = False
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._room = threading.Condition(lock), threading.Condition(lock)
 
     def start(self, died: Callable[[BaseException], None]) -> None:
         """Start a thread for each service and one that finds partitions. `died` is told of what ended a thread.
@@ -60,6 +65,12 @@ class Workers(ThreadPoolManager):
                 self._start_thread(kind)
         if not (self._threads[None] and self._threads[first]):
             raise OutOfResources("This machine starts no further thread, and a sync needs at least two.")
+
+    def wait_for_room(self, service: Service) -> None:
+        """Wait while many partitions of this service wait already."""
+        with self._room:
+            while len(self._tasks[service]) >= _MOST_WAITING and not self._is_closed:
+                self._room.wait()
 
     def submit(self, function: Callable[..., object], *args: Any) -> None:
         """Takes a partition to be read, or a stream whose partitions are to be found, as the first argument."""
@@ -103,6 +114,7 @@ class Workers(ThreadPoolManager):
                 for waiting in (kind, *self._without_thread(kind)):
                     if self._tasks[waiting]:
                         self._idle[kind] -= 1
+                        self._room.notify_all()
                         return self._tasks[waiting].popleft()
                 self._changed.wait()
             return None
@@ -129,3 +141,4 @@ class Workers(ThreadPoolManager):
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+            self._room.notify_all()
