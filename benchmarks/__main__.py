@@ -25,7 +25,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import ROOT, Figures, records, run
+from benchmarks.large import LIMIT, WORKS, Ending, LargeWork, table_of
+from benchmarks.measure import ROOT, Figures, read_within, records, run
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.window import WindowStream
 from unit_tests.roll import every_stream
@@ -77,8 +78,11 @@ def members(groups: int) -> Work:
 class Bench:
     """The folder and the cores that all runs share, and what disturbed them."""
 
-    def __init__(self, folder: Path, runs: int, quick: bool, users: int | None = None) -> None:
-        self.folder, self.runs, self.quick, self.users = folder, runs, quick, users
+    def __init__(self, folder: Path, runs: int, chosen: argparse.Namespace) -> None:
+        """`chosen` holds the arguments of the command line."""
+        self.folder, self.runs, self.quick = folder, runs, chosen.quick
+        self.users: int | None = chosen.users
+        self.lines: list[int] = chosen.lines
         self.cores = sorted(os.sched_getaffinity(0))[:2]
         self.disturbed: list[float] = []
         self.limits: Figures = {}
@@ -217,6 +221,34 @@ class Bench:
                 them.append(run(command, self.folder / "output", self.cores, {}))
         return _table("startup", runs, {"time": "s"}, ["s", "CPU s", "peak MB"])
 
+    def large(self) -> str:
+        """What needs memory, each work in a process that may have as much as Airbyte gives. Ends the benchmark where
+        one does not end as it has to."""
+        chosen = [work for number, work in enumerate(WORKS, 1) if number in self.lines or not self.lines]
+        endings = [ending for work in chosen for ending in self._endings_of(work)]
+        table = table_of(endings)
+        if wrong := [ending.title for ending in endings if ending.is_wrong]:
+            sys.exit(f"{table}\nThese did not end as they have to: {'; '.join(wrong)}.")
+        return table
+
+    def _endings_of(self, work: LargeWork) -> Iterator[Ending]:
+        """One for each sync."""
+        size = {**work.size, **work.quick} if self.quick else work.size
+        config, catalog, state = (self.folder / name for name in ("config.json", "catalog.json", "state.json"))
+        catalog.write_text(json.dumps({"streams": [_configured(name, work.mode) for name in work.streams]}))
+        state.write_text("[]")
+        command = [*CONTENDERS[CONNECTOR], "--config", str(config), "--catalog", str(catalog), "--state", str(state)]
+        wanted = {"size": size, "latency": LATENCY, "throttling": False, "faults": work.faults}
+        with self._tenant({**wanted, "mail_bytes": work.mail_bytes}) as (tenant, reach):
+            config.write_text(json.dumps({**reach["config"], **work.settings}))
+            for sync in range(work.syncs):
+                reading = read_within(LIMIT, command, self.cores[0], {"REQUESTS_CA_BUNDLE": reach["ca_bundle"]})
+                state.write_text(json.dumps([*reading.states.values()]))
+                ending = Ending(work, reading, sync, 0 if sync else work.rows(size))
+                print(f"large: {ending}", file=sys.stderr, flush=True)
+                yield ending
+            tenant.communicate()
+
     def _contest(self, title: str, work: Work) -> str:
         """All contenders, by turns. The one reader waits nearly all the time, and always as long, so it runs once."""
         runs: dict[str, list[Figures]] = defaultdict(list)
@@ -320,19 +352,20 @@ def _spread(runs: Sequence[Figures], figure: str) -> str:
 
 
 def main() -> None:
-    works = ("mail", "members", "memory", "throttled", "incremental", "teams", "costs", "startup")
+    works = ("mail", "members", "memory", "throttled", "incremental", "teams", "costs", "large", "startup")
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="|".join(works), help="what to measure; everything if left out")
-    parser.add_argument("--quick", action="store_true", help="everything small and once, in about a minute")
+    parser.add_argument("--quick", action="store_true", help="everything small and once, in a few minutes")
     parser.add_argument("--runs", type=int, help="runs of each (default: 3, or 1 with --quick)")
     parser.add_argument("--users", type=int, help="users of the tenant in `teams` and `costs`")
+    parser.add_argument("--lines", type=int, nargs="+", default=[], help="which works of `large`, from 1 on")
     chosen = parser.parse_args()
     if not set(chosen.works) <= set(works):
         parser.error(f"choose from {', '.join(works)}")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("Two cores are needed, one for the tenant and one for the reader.")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), chosen.runs or (1 if chosen.quick else 3), chosen.quick, chosen.users)
+        bench = Bench(Path(folder), chosen.runs or (1 if chosen.quick else 3), chosen)
         tables = [getattr(bench, work)() for work in works if work in (chosen.works or works)]
     print("\n".join(tables))
     print(

@@ -2,9 +2,10 @@
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
 tenant as a line of JSON. With `"counting": true` it tells afterwards how long its limits would take, which it does not
-keep. For each line it is given, the names of streams and every how manieth object of them is to change, it changes them
-and prints what was asked of it before; when its input ends it prints what it has counted since. Nobody in it lacks a
-mailbox or a OneDrive, and no page is empty.
+keep. It may also be given `faults`, in which `{user}` stands for the id of one user, and the `mail_bytes` of one mail of
+that user. For each line it is given, the names of streams and every how manieth object of them is to change, it changes
+them and prints what was asked of it before; when its input ends it prints what it has counted since. Nobody in it lacks
+a mailbox or a OneDrive, and no page is empty.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
-from simulated_tenant import Problem, Request, Size, Tenant, Unchangeable, serve
+from simulated_tenant import Fault, Problem, Request, Size, Tenant, Unchangeable, serve
 from simulated_tenant.collection import Endpoint
 from simulated_tenant.tenant import GRANTS
 from simulated_tenant.throttling import Throttle, Window
@@ -86,6 +88,16 @@ def change(tenant: Tenant, streams: Sequence[str], every: int) -> None:
     tenant.advance(minutes=10)
 
 
+def arrange(tenant: Tenant, faults: Sequence[Mapping[str, Any]], mail_bytes: int) -> None:
+    """Give one user what no other user has."""
+    user = tenant.directory.ids["user"][tenant.size.users // 2]
+    for fault in faults:
+        tenant.faults.add(Fault(**{**fault, "match": fault["match"].replace("{user}", user)}))
+    if mail_bytes:
+        mail = next(key for key, _ in tenant.expected("mail_messages") if key["user_id"] == user)
+        tenant.edit("mail_messages", mail, body={"contentType": "text", "content": "a" * mail_bytes})
+
+
 def main() -> None:
     core, wanted = int(sys.argv[1]), json.loads(sys.argv[2])
     os.sched_setaffinity(0, {core})
@@ -97,6 +109,7 @@ def main() -> None:
     tenant.requests.keep = False
     tenant.throttle = meter = Meter(tenant, wanted["latency"])
     meter.on, meter.counts = wanted["throttling"], wanted.get("counting", False)
+    arrange(tenant, wanted.get("faults", ()), wanted.get("mail_bytes", 0))
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     with serve(tenant, latency=wanted["latency"]) as server:

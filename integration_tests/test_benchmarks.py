@@ -1,4 +1,4 @@
-"""The benchmarks run: each reader of a contest prints the same records, whatever it takes."""
+"""The benchmarks run: each reader of a contest prints the same records, and what needs memory ends as it has to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from benchmarks.large import WORKS
+from benchmarks.measure import read_within
 from integration_tests.runner import ROOT
 from unit_tests.roll import expensive
 
@@ -35,3 +37,33 @@ def test_what_expensive_streams_cost_is_counted() -> None:
     }
     assert asked.keys() == expensive()
     assert min(asked.values()) > 20
+
+
+def test_what_needs_memory_ends_as_it_has_to() -> None:
+    """Each work of a small tenant, within the memory that Airbyte gives: the benchmark fails where one is not read."""
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "large"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = [line for line in run.stdout.splitlines() if line.startswith("|")]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[2:]]
+    endings = {line[0]: line[2:4] for line in lines}
+    assert len(endings) == sum(work.syncs for work in WORKS)
+    assert endings["one OneDrive of 2,000,000 items"] == ["0", "whole"]
+    assert endings["one mail of 150 MB among others"] == ["0", "whole, 1 skipped"]
+    assert endings["a page without an end"] == ["1", "mail_messages incomplete"]
+    assert max(float(line[4]) for line in lines) < 400
+
+
+@pytest.mark.parametrize("limit", [128 * 2**20, 16 * 2**20])
+def test_a_limit_is_one(limit: int) -> None:
+    """A process that needs more does not get it."""
+    taking = f"taken = bytearray({limit}); print('taken')"
+
+    within = read_within(4 * limit, [sys.executable, "-c", taking], 0, {})
+    beyond = read_within(limit, [sys.executable, "-c", taking], 0, {})
+
+    assert (within.exit_code, within.rest) == (0, ["taken\n"])
+    assert (beyond.exit_code, beyond.rest[-1]) == (1, "MemoryError\n")
+    assert limit / 2**20 < within.figures["peak MB"]
