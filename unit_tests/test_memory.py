@@ -192,6 +192,27 @@ def test_a_page_too_long_is_requested_in_smaller_pages_at_once(
     assert statuses(output, "mail_messages")[-1] == "COMPLETE"
 
 
+def test_one_mail_too_long_is_skipped_for_its_size(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others of the mailbox arrive, and nobody looks for what is wrong with Graph."""
+    monkeypatch.setattr(client_module, "_LARGEST_SHRINKABLE", 2000)
+    graph.lists("users", [{"id": "u"}])
+
+    def page(path: str, options: Any, headers: Any) -> Any:
+        size = int(headers["Prefer"].partition("odata.maxpagesize=")[2])
+        skip = int(options.get("$skip", options.get("$skiptoken", 0)))
+        objects = [{"id": str(number), "text": "x" * (9000 if number == 3 else 100)} for number in range(8)]
+        link = f"{GRAPH}users/u/messages?$skiptoken={skip + size}" if skip + size < 8 else None
+        return a_page(*objects[skip : skip + size], link=link)
+
+    graph.serves(page, "users/u/messages")
+    output = read("mail_messages")
+
+    assert sorted(row["id"] for row in rows(output)) == [str(number) for number in range(8) if number != 3]
+    assert statuses(output, "mail_messages")[-1] == "COMPLETE"
+    told = [each for each in warnings(output) if "skipped object 4 of user u." in each]
+    assert ["more bytes than a page may have" in each for each in told] == [True]
+
+
 def test_one_object_too_long_ends_its_owner_alone(graph: FakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named with the size; the other mailboxes arrive."""
     monkeypatch.setattr(client_module, "_LARGEST", 5000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from source_microsoft_graph.errors import ProtocolBroken
-from source_microsoft_graph.graph.catalogue import Action, ErrorRule
+from source_microsoft_graph.errors import Help, ProtocolBroken
+from source_microsoft_graph.graph.catalogue import UNSERVED, Action, ErrorRule
 from source_microsoft_graph.streams.seen_records import SeenRecords
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import CursorMove
@@ -91,7 +91,7 @@ class Listing:
         self._skip = 0
         self._suspects: list[int] = []
         self._looks_again = False
-        self._broken: list[int] = []
+        self._broken: dict[int, Help] = {}
 
     @property
     def select(self) -> tuple[str, ...]:
@@ -147,12 +147,12 @@ class Listing:
             return str(record["id"])
         return " ".join([record["id"], *(record[column] for column in self._key_within)])
 
-    def served(self, objects: int) -> list[int]:
-        """Graph has served a page of so many objects. Gives the positions of the objects before it that Graph cannot
-        serve."""
+    def served(self, objects: int) -> Mapping[int, Help]:
+        """Graph has served a page of so many objects. Gives the positions of the objects before it that cannot be read,
+        and why."""
         self._was_served, self.is_empty = True, self.is_empty and not objects
         self._position += objects
-        broken, self._broken = self._broken, []
+        broken, self._broken = self._broken, {}
         return broken
 
     def read_differently(self) -> bool:
@@ -193,7 +193,7 @@ class Listing:
                 self._shrinks += 1
                 self._start_again(self._skip)
             case Action.SHRINK if self.page_size == 1 and self._may_step_over:
-                self._step_over()
+                self._step_over(rule)
             case Action.UNPAGE if self.page_size is not None:
                 self.page_size = None
                 self._start_again()
@@ -232,12 +232,13 @@ class Listing:
         self._start_again()
         return dropped
 
-    def _step_over(self) -> None:
+    def _step_over(self, rule: ErrorRule) -> None:
         """Go on behind an object that Graph does not serve. It is broken if Graph still does not serve it when it has
         served what is behind it."""
         position = self._skip + self._position
         if self._looks_again and position in self._suspects:
-            self._broken.append(position)
+            # Graph does serve what is refused for its size, and would serve the same each time.
+            self._broken[position] = UNSERVED if rule.again else rule.help
         elif self._looks_again:
             self._looks_again, self._suspects = False, [position]
         else:

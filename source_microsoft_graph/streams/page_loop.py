@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from source_microsoft_graph.errors import ConnectionFailed, GraphError, GraphUnavailable, ProtocolBroken, StreamRefused
-from source_microsoft_graph.graph.catalogue import UNSERVED, Action
+from source_microsoft_graph.graph.catalogue import Action
 from source_microsoft_graph.graph.client import PageResponse
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.graph.response import GraphResponse
@@ -99,9 +99,9 @@ class PageLoop:
         batch_size.sizes.learn_objects(len(response.body["value"]), response.size)
         for repair in response.repairs:
             self._sync.repairs.add(self._stream.name, described(self._stream, listing), repair)
-        for position in listing.served(len(response.body["value"])):
+        for position, why in listing.served(len(response.body["value"])).items():
             name = f"object {position + 1:,} of {listing.owner_name or 'the list'}"
-            self._sync.skipped.add(self._stream.name, name, UNSERVED, "Graph serves those before and after it.")
+            self._sync.skipped.add(self._stream.name, name, why, "Graph serves those before and after it.")
 
     def _go_on(self, listing: Listing, response: GraphResponse) -> None:
         """Request the next page, or end the listing."""
