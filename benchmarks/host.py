@@ -2,10 +2,10 @@
 
 `python -m benchmarks.host CORE '{"size": {"users": 10}, "latency": 0.05, "throttling": false}'` prints how to reach the
 tenant as a line of JSON. With `"counting": true` it tells afterwards how long its limits would take, which it does not
-keep. It may also be given `faults`, in which `{user}` stands for the id of one user, and the `mail_bytes` of one mail of
-that user. For each line it is given, the names of streams and every how manieth object of them is to change, it changes
-them and prints what was asked of it before; when its input ends it prints what it has counted since. Nobody in it lacks
-a mailbox or a OneDrive, and no page is empty.
+keep. It may also be given `faults`, in which `{user}` stands for the id of one user, and the `mail_bytes` of one mail
+of that user. For each line it is given, the names of streams and every how manieth object of them is to change, it
+changes them and prints what was asked of it before; when its input ends it prints what it has counted since. Nobody in
+it lacks a mailbox or a OneDrive, and no page is empty.
 """
 
 from __future__ import annotations
