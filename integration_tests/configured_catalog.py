@@ -14,17 +14,20 @@ from typing import Any
 FILE = Path(__file__).with_name("configured_catalog.json")
 
 
-def select(streams: Iterable[Mapping[str, Any]], sync_mode: str | None = None) -> dict[str, Any]:
-    """Configure streams of a discovered catalog: incrementally where they can be, or all in one mode."""
-    return {"streams": [_configure(stream, sync_mode) for stream in streams]}
+def select(
+    streams: Iterable[Mapping[str, Any]], sync_mode: str | None = None, *, deduplicated: bool = False
+) -> dict[str, Any]:
+    """Configure streams of a discovered catalog: incrementally where they can be, or all in one mode. `deduplicated`
+    says that the destination keeps the last row of each key in a full refresh too."""
+    return {"streams": [_configure(stream, sync_mode, deduplicated) for stream in streams]}
 
 
-def _configure(stream: Mapping[str, Any], sync_mode: str | None) -> dict[str, Any]:
+def _configure(stream: Mapping[str, Any], sync_mode: str | None, deduplicated: bool) -> dict[str, Any]:
     mode = sync_mode or ("incremental" if "incremental" in stream["supported_sync_modes"] else "full_refresh")
     configured: dict[str, Any] = {
         "stream": dict(stream),
         "sync_mode": mode,
-        "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
+        "destination_sync_mode": "append_dedup" if mode == "incremental" or deduplicated else "overwrite",
     }
     if cursor := stream.get("default_cursor_field"):
         configured["cursor_field"] = cursor

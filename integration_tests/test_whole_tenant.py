@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 
+from integration_tests import configured_catalog
 from integration_tests.reader import Reader
 from integration_tests.runner import ConsoleScript, Message, Output
-from simulated_tenant import Fault, Tenant, Traits, serve
+from simulated_tenant import Fault, Size, Tenant, Traits, serve
 from simulated_tenant.catalogue import STREAM_TYPES
 from simulated_tenant.faults import ALWAYS
 from simulated_tenant.server import Server
+from simulated_tenant.workloads.files.changes import stale
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import GraphStream
@@ -86,6 +89,20 @@ def records(output: Output) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for record in output.of("RECORD"):
         found.setdefault(record["stream"], []).append(without_nulls(record["data"]))
+    return found
+
+
+def versions(output: Output, stream: Message) -> dict[Key, list[dict[str, Any]]]:
+    """What a stream says of each key, in its order, each later than the one before."""
+    found: dict[Key, list[dict[str, Any]]] = {}
+    times: dict[Key, datetime] = {}
+    for record in records(output).get(stream["name"], []):
+        key, time = tuple(record[column] for column in key_of(stream)), record.get("_ab_cdc_updated_at")
+        if time or key in times:
+            assert times.get(key, datetime.min.replace(tzinfo=UTC)) < datetime.fromisoformat(time), key
+            times[key] = datetime.fromisoformat(time)
+        told = {column: value for column, value in record.items() if column != "_ab_cdc_updated_at"}
+        found.setdefault(key, []).append(told)
     return found
 
 
@@ -159,6 +176,45 @@ def test_pages_that_overlap_double_nothing(own_server: Server, tenant: Tenant, s
     tenant.traits.pages_overlap = True
 
     assert_is_the_tenant(read(own_server, streams, page_size=100).succeeded(), tenant, streams)
+
+
+DRIVES = ("drive_items", "site_drive_items")
+
+
+@pytest.mark.parametrize("begins_again", [False, True])
+@pytest.mark.parametrize("deduplicated", [False, True])
+def test_a_drive_of_several_pages_is_the_tenants(
+    streams: list[Message], deduplicated: bool, begins_again: bool
+) -> None:
+    """Some pages end with an item of the next one, as it was. Where each row stays in the table there is one row of an
+    item; where the last one counts, an item has a row more for each time that a page shows it otherwise, with an
+    earlier time, and the items that are shown as they were before have one row, also if the drive is read again."""
+    tenant = Tenant(Size(items_per_drive=350))
+    chosen = [stream for stream in streams if stream["name"] in DRIVES]
+    expired = Fault(match=r"GET .*/root/delta\?.*token=", status=410, code="resyncRequired", after=30, times=3)
+    if begins_again:
+        tenant.faults.add(expired)
+    with serve(tenant) as server:
+        catalog = configured_catalog.select(chosen, "full_refresh", deduplicated=deduplicated)
+        runner = ConsoleScript(Path(server.ca_bundle))
+        output = runner.read({**server.config(), "page_size": 100}, catalog).succeeded()
+
+    assert expired.struck == (3 if begins_again else 0)
+    if not deduplicated:
+        assert_is_the_tenant(output, tenant, chosen)
+        return
+    for stream in chosen:
+        held, rows = the_tenants(tenant, stream), versions(output, stream)
+        assert rows.keys() == held.keys()
+        # One item at the end of every other page, and pages have a hundred.
+        assert 0 < sum(len(each) > 1 for each in rows.values()) <= len(rows) / 150
+        for key, each in rows.items():
+            assert each[-1] == {column: held[key].get(column) for column in each[-1]}
+            old = stale({"name": held[key]["name"], "eTag": held[key]["e_tag"]})
+            as_it_was = held[key] | {"name": old["name"], "e_tag": old["eTag"], "size": old["size"]}
+            for version in each[:-1]:
+                assert version in [{column: of.get(column) for column in version} for of in (as_it_was, held[key])]
+            assert len(each) <= (4 if begins_again else 2)
 
 
 def test_a_broken_mail_costs_that_mail(own_server: Server, tenant: Tenant, streams: list[Message]) -> None:

@@ -13,6 +13,7 @@ from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
+    DestinationSyncMode,
     Status,
     SyncMode,
 )
@@ -141,6 +142,8 @@ class SourceMicrosoftGraph(AbstractSource):
         sync.auth.token()
         selected = [stream for stream in streams if stream.name in wanted]
         sync.selected = frozenset(map(type, selected))
+        deduplicated = _deduplicated(catalog)
+        sync.deduplicated = frozenset(type(stream) for stream in selected if stream.name in deduplicated)
         sync.extensions = _extensions(sync, selected, catalog)
         kept = {each.stream.stream_descriptor.name: each.stream.stream_state for each in state or () if each.stream}
         cursors = {
@@ -169,6 +172,13 @@ def _extensions(
         if target := targets.get(configured.stream.name):
             known[target] |= extensions.of_catalog(configured.stream.json_schema.get("properties", {}))
     return extensions.columns_by_target(sync, known)
+
+
+def _deduplicated(catalog: ConfiguredAirbyteCatalog) -> set[str]:
+    """The streams of which the catalog says that the destination removes duplicates:
+    https://docs.airbyte.com/using-airbyte/core-concepts/sync-modes/full-refresh-overwrite-deduped"""
+    mode = DestinationSyncMode.append_dedup
+    return {configured.stream.name for configured in catalog.streams if configured.destination_sync_mode is mode}
 
 
 def _resumed(stream: GraphStream, state: AirbyteStateBlob | None) -> StreamCursor | None:

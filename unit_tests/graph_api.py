@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 import requests_mock
-from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, DestinationSyncMode, SyncMode
 from airbyte_cdk.test.catalog_builder import CatalogBuilder, ConfiguredAirbyteStreamBuilder
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.test.entrypoint_wrapper import read as run_read
@@ -216,18 +216,26 @@ def run_batch(request: Any, context: Any) -> dict[str, Any]:
     return {"responses": answers}
 
 
-def a_catalog(*names: str) -> ConfiguredAirbyteCatalog:
+def a_catalog(*names: str, deduplicated: bool = False) -> ConfiguredAirbyteCatalog:
+    """A full refresh. `deduplicated` says that the destination keeps the last row of each key."""
     builder = CatalogBuilder()
     for name in names:
         builder = builder.with_stream(
             ConfiguredAirbyteStreamBuilder().with_name(name).with_sync_mode(SyncMode.full_refresh)
         )
-    return builder.build()
+    catalog = builder.build()
+    for configured in catalog.streams:
+        mode = DestinationSyncMode.append_dedup if deduplicated else DestinationSyncMode.overwrite
+        configured.destination_sync_mode = mode
+    return catalog
 
 
-def read(*names: str, config: Mapping[str, Any] = CONFIG, fails: bool = False) -> EntrypointOutput:
+def read(
+    *names: str, config: Mapping[str, Any] = CONFIG, fails: bool = False, deduplicated: bool = False
+) -> EntrypointOutput:
     """Read these streams through the CDK's own entry point; `fails` says that the exit code is not 0."""
-    return run_read(SourceMicrosoftGraph(), config, a_catalog(*names), expecting_exception=fails)
+    catalog = a_catalog(*names, deduplicated=deduplicated)
+    return run_read(SourceMicrosoftGraph(), config, catalog, expecting_exception=fails)
 
 
 def rows(output: EntrypointOutput, stream: str | None = None) -> list[Mapping[str, Any]]:

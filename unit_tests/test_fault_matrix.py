@@ -25,6 +25,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.streams.base import PLACEHOLDER, GraphStream
+from source_microsoft_graph.streams.files import DriveContents
 from source_microsoft_graph.streams.report import ReportStream
 from source_microsoft_graph.streams.single import SingleObjectStream
 from unit_tests.documents import every_stream
@@ -234,6 +235,16 @@ LISTS = [stream for stream in STREAMS if not issubclass(stream, ReportStream)]
 ALONE = {stream.path_template for stream in LISTS if issubclass(stream, SingleObjectStream)}
 OF_THE_TENANT = [stream for stream in LISTS if not PLACEHOLDER.search(stream.path_template)]
 BELOW_OTHERS = [stream for stream in LISTS if stream not in OF_THE_TENANT]
+BOTH_WAYS = [
+    *(pytest.param(stream, False, id=NAMES[stream]) for stream in BELOW_OTHERS),
+    *(
+        pytest.param(stream, True, id=f"{NAMES[stream]}-deduplicated")
+        for stream in LISTS
+        if issubclass(stream, DriveContents)
+    ),
+]
+"""Those below others, and once more those that emit a row before it is known to be the last of its key, for a
+destination that keeps the last one: what a fault does not change is not doubled there either."""
 
 
 def other_than(stream: type[GraphStream]) -> str:
@@ -272,12 +283,19 @@ def emitted(output: EntrypointOutput, stream: type[GraphStream]) -> list[str]:
     return [row[stream.own_id] for row in rows(output, NAMES[stream])]
 
 
-def read_with(graph: FakeGraph, stream: type[GraphStream], faults: Faults, fates: Mapping[str, Fate]) -> str:
+def read_with(
+    graph: FakeGraph,
+    stream: type[GraphStream],
+    faults: Faults,
+    fates: Mapping[str, Fate],
+    *,
+    deduplicated: bool = False,
+) -> str:
     """Read the stream, and hold of each of its listings that it ends as it should. Gives what is said of the stream."""
     name, other = NAMES[stream], other_than(stream)
     Tenant(graph, faults)
 
-    output = read(name, other, fails=FAILED in fates.values())
+    output = read(name, other, fails=FAILED in fates.values(), deduplicated=deduplicated)
 
     got = Counter(emitted(output, stream))
     assert set(got.values()) <= {1}, "nothing is doubled"
@@ -294,8 +312,10 @@ def read_with(graph: FakeGraph, stream: type[GraphStream], faults: Faults, fates
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("stream", BELOW_OTHERS, ids=NAMES.get)
-def test_a_fault_of_one_owner_is_that_owners(graph: FakeGraph, stream: type[GraphStream], kind: Kind) -> None:
+@pytest.mark.parametrize(("stream", "deduplicated"), BOTH_WAYS)
+def test_a_fault_of_one_owner_is_that_owners(
+    graph: FakeGraph, stream: type[GraphStream], deduplicated: bool, kind: Kind
+) -> None:
     """One owner meets it once and one always, on the first page; two more behind it; and the others never. They are
     requested in batches where the stream has batches."""
     paths = paths_of(stream)
@@ -306,7 +326,7 @@ def test_a_fault_of_one_owner_is_that_owners(graph: FakeGraph, stream: type[Grap
     fates = dict.fromkeys(paths, WHOLE)
     fates |= {path: kind.fate(lasts=times > 1, later=later) for (path, later), (_, times) in faults.items()}
 
-    words = read_with(graph, stream, faults, fates)
+    words = read_with(graph, stream, faults, fates, deduplicated=deduplicated)
 
     for path, fate in fates.items():
         if fate is not WHOLE:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
@@ -16,6 +18,10 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_microsoft_graph import SourceMicrosoftGraph
+from source_microsoft_graph.config.configuration import Config
+from source_microsoft_graph.streams.files import DriveItems
+from source_microsoft_graph.sync.context import Sync
+from source_microsoft_graph.sync.cursors import SliceProgress, StreamCursor
 from unit_tests.graph_api import (
     CONFIG,
     GRAPH,
@@ -32,6 +38,8 @@ from unit_tests.graph_api import (
 
 DATE = {"Date": "Tue, 10 Mar 2026 12:00:00 GMT"}
 NOW, BEFORE = "2026-03-10T12:00:00Z", "2026-03-10T11:55:00Z"
+LATER = "2026-03-10T12:00:00.001Z"
+"""The time of what corrects a row of the same sync."""
 
 
 @pytest.fixture
@@ -92,7 +100,8 @@ def test_a_delta_token_is_taken_before_the_first_listing(graph: FakeGraph) -> No
 
 
 def test_changes_are_rows_and_tombstones_in_their_last_version(graph: FakeGraph) -> None:
-    """An object that comes several times counts as it came last, over an empty page in the middle."""
+    """An object that comes several times counts as it came last, over an empty page in the middle: what corrects a row
+    that is out already has a later time."""
     answer(graph, "groups/delta?$deltatoken=latest", delta="1")
     graph.lists("groups", [])
     first = sync("groups")
@@ -109,10 +118,10 @@ def test_changes_are_rows_and_tombstones_in_their_last_version(graph: FakeGraph)
 
     output = sync("groups", state=kept(first))
 
-    times = {"_ab_cdc_updated_at": NOW}
     assert rows(output) == [
-        {"id": "b", "display_name": "back", **times},
-        {"id": "a", "_ab_cdc_deleted_at": NOW, **times},
+        {"id": "a", "display_name": "A", "_ab_cdc_updated_at": NOW},
+        {"id": "b", "display_name": "back", "_ab_cdc_updated_at": NOW},
+        {"id": "a", "_ab_cdc_deleted_at": LATER, "_ab_cdc_updated_at": LATER},
     ]
     assert since(output) == ["2"]
 
@@ -335,7 +344,7 @@ BREAKS = {
     "404": an_error(404, "ResourceNotFound"),
 }
 LATER_WORDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "deleted": ({"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a", "_ab_cdc_deleted_at": NOW}),
+    "deleted": ({"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a", "_ab_cdc_deleted_at": LATER}),
     "newer": ({"id": "a", "displayName": "new"}, {"id": "a", "display_name": "new"}),
 }
 
@@ -358,10 +367,11 @@ def test_the_last_word_of_a_round_that_began_again_counts(
 
     output = sync("groups", state=kept(first))
 
-    times = {"_ab_cdc_updated_at": NOW}
+    time = {"_ab_cdc_updated_at": NOW}
     found = {each["id"]: each for each in rows(output)}
-    assert len(rows(output)) == 3
-    assert found == {"a": {**row, **times}, "b": {"id": "b", **times}, "c": {"id": "c", **times}}
+    assert found == {"a": {**row, "_ab_cdc_updated_at": LATER}, "b": {"id": "b", **time}, "c": {"id": "c", **time}}
+    corrected = [each for each in rows(output) if each != found[each["id"]]]
+    assert corrected == [{"id": "a", "display_name": "old", **time}], "what did not change is not doubled"
     assert since(output) == ["2"]
 
 
@@ -371,28 +381,93 @@ def test_the_last_word_of_a_round_that_began_again_counts(
     ids=["410", "504", "500"],
 )
 @pytest.mark.parametrize("later", [{"id": "a", "deleted": {}}, {"id": "a", "eTag": "2"}], ids=["deleted", "newer"])
-@pytest.mark.parametrize("full_refresh", [True, False])
+@pytest.mark.parametrize("mode", ["overwrite", "overwrite and deduplicate", "incremental"])
 def test_the_last_word_of_a_drive_that_began_again_counts(
-    graph: FakeGraph, breaks: list[Answer], later: dict[str, Any], full_refresh: bool
+    graph: FakeGraph, breaks: list[Answer], later: dict[str, Any], mode: str
 ) -> None:
-    """A drive is read again in smaller pages too."""
+    """A drive is read again in smaller pages too. What did not change is not doubled, and what did is one row more
+    where the destination keeps the last one."""
     answer(graph, "users", {"id": "u"})
     path = "users/u/drive/root/delta"
     link = f"{GRAPH}{path}?$skiptoken=p"
-    graph.answers(path, a_page({"id": "a", "eTag": "1"}, link=link), a_page({"id": "b"}, later, link=link))
+    first, second = a_page({"id": "a", "eTag": "1"}, {"id": "b"}, link=link), a_page({"id": "b"}, later, link=link)
+    graph.answers(path, {**first, "headers": DATE}, {**second, "headers": DATE})
     graph.answers(f"{path}?$skiptoken=p", *breaks, a_page({"id": "c"}))
 
-    output = read("drive_items") if full_refresh else sync("drive_items")
+    keeps_last = mode == "overwrite and deduplicate"
+    output = sync("drive_items") if mode == "incremental" else read("drive_items", deduplicated=keeps_last)
 
     found = {row["id"]: row for row in rows(output)}
-    assert len(rows(output)) == len(found)
+    corrected = [row for row in rows(output) if row != found[row["id"]]]
     assert found.keys() - {"a"} == {"b", "c"}
-    if "deleted" not in later:
-        assert found["a"]["e_tag"] == "2"
-    elif full_refresh:
-        assert "a" not in found
+    if mode == "overwrite":
+        assert corrected == []
+        assert [row for row in rows(output) if row["id"] == "a"] == [
+            {"id": "a", "user_id": "u", "e_tag": "2"} for _ in range("deleted" not in later)
+        ]
     else:
-        assert found["a"]["_ab_cdc_deleted_at"]
+        assert corrected == [{"id": "a", "user_id": "u", "e_tag": "1", "_ab_cdc_updated_at": NOW}]
+        assert found["a"]["_ab_cdc_updated_at"] == LATER
+        assert found["a"].get("_ab_cdc_deleted_at") == (LATER if "deleted" in later else None)
+        assert found["a"].get("e_tag") == later.get("eTag")
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "overwrite and deduplicate", "incremental"])
+def test_the_first_row_of_a_drive_needs_one_page(graph: FakeGraph, mode: str) -> None:
+    """Where the last row of a key counts. Where each row stays in the table, the whole drive has to be known."""
+    answer(graph, "users", {"id": "u"})
+    path = "users/u/drive/root/delta"
+    answer(graph, path, {"id": "a"}, link=f"{GRAPH}{path}?$skiptoken=p")
+    answer(graph, f"{path}?$skiptoken=p", {"id": "b"})
+    sync = Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))
+    stream = DriveItems(sync)
+    progress = SliceProgress(cast(StreamCursor, stream.new_cursor())) if mode == "incremental" else None
+    sync.deduplicated = frozenset({DriveItems} if mode == "overwrite and deduplicate" else ())
+
+    with closing(cast(Generator[Any, None, None], stream.records({"user_id": ["u"]}, progress))) as records:
+        assert next(records)["id"] == "a"
+        assert len([asked for asked in graph.asked if "delta" in asked]) == (2 if mode == "overwrite" else 1)
+    sync.close()
+
+
+def test_permissions_are_asked_for_once_an_item_that_is_there(graph: FakeGraph) -> None:
+    """Whatever becomes of the rows: an item that a drive shows in two versions is one parent, and one that was deleted
+    meanwhile is none."""
+    graph.holds_one_of_each()
+    path = "drives/d/root/delta"
+    answer(graph, path, {"id": "a", "shared": {}}, {"id": "b", "shared": {}}, link=f"{GRAPH}{path}?$skiptoken=p")
+    answer(graph, f"{path}?$skiptoken=p", {"id": "a", "shared": {"scope": "users"}}, {"id": "b", "deleted": {}})
+    graph.lists("drives/d/items/a/permissions", [{"id": "p"}])
+
+    output = read("site_drive_items", "drive_item_permissions", deduplicated=True)
+
+    assert [row["item_id"] for row in rows(output, "drive_item_permissions")] == ["a"]
+    assert [path for path in graph.asked if path.endswith("/permissions")] == ["drives/d/items/a/permissions"]
+    assert [(row["id"], "_ab_cdc_deleted_at" in row) for row in rows(output, "site_drive_items")] == [
+        ("a", False),
+        ("b", False),
+        ("a", False),
+        ("b", True),
+    ]
+
+
+def test_a_list_read_instead_of_changes_is_newer_than_they(graph: FakeGraph) -> None:
+    """Of a round that Graph breaks off for good some rows are out: those of the list have to win."""
+    answer(graph, "groups/delta?$deltatoken=latest", delta="1")
+    graph.lists("groups", [])
+    first = sync("groups")
+    link = f"{GRAPH}groups/delta?$skiptoken=p"
+    begins = {**a_page({"id": "a", "displayName": "old"}, link=link), "headers": DATE}
+    graph.answers("groups/delta?$deltatoken=1", begins, an_error(410, "syncStateNotFound"))
+    graph.answers("groups/delta?$skiptoken=p", an_error(410, "syncStateNotFound"))
+    answer(graph, "groups", {"id": "a", "displayName": "new"})
+
+    output = sync("groups", state=kept(first))
+
+    assert rows(output) == [
+        {"id": "a", "display_name": "old", "_ab_cdc_updated_at": NOW},
+        {"id": "a", "display_name": "new", "_ab_cdc_updated_at": LATER},
+    ]
 
 
 # What a delta query does not take.
@@ -428,7 +503,8 @@ def test_properties_that_only_the_list_takes_come_from_the_list(
     times = {"_ab_cdc_updated_at": NOW}
     assert rows(first) == [{"id": "a", "display_name": "A", "rare": 1, **times}]
     assert sorted(rows(second), key=lambda row: row["id"]) == [
-        {"id": "a", "display_name": "B", "rare": 1, **times},
+        # A list is newer than the changes before it.
+        {"id": "a", "display_name": "B", "rare": 1, "_ab_cdc_updated_at": LATER},
         {"id": "b", "_ab_cdc_deleted_at": NOW, **times},
     ]
     assert since(second) == ["deletions E"]

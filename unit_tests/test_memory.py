@@ -18,7 +18,6 @@ from source_microsoft_graph.graph.memory import ByteBudget, OverBudget, Response
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.retries import SyncClock
-from source_microsoft_graph.streams.delta import last_of_each
 from unit_tests.graph_api import CONFIG, GRAPH, FakeGraph, a_page, an_auth, errors, read, rows, statuses, warnings
 
 MB = 1024 * 1024
@@ -227,13 +226,3 @@ def test_one_object_too_long_ends_its_owner_alone(graph: FakeGraph, monkeypatch:
     assert "team bad" in errors(output)["channels"]
     assert "longer than 5000 bytes" in errors(output)["channels"]
     assert warnings(output) == [] or "refused" not in warnings(output)[0]
-
-
-# What waits for its last version.
-
-
-def test_the_last_version_of_each_comes_in_the_order_of_the_last() -> None:
-    """Of a million changes, eight to twenty bytes each are kept in memory, and the rest in a file."""
-    records = [{"id": str(number % 1000), "user_id": "u", "version": number} for number in range(5000)]
-
-    assert list(last_of_each(records, ("id", "user_id"))) == records[4000:]

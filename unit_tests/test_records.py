@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -10,10 +11,10 @@ import orjson
 import pytest
 
 from simulated_tenant import graph_types
+from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import ProtocolBroken
 from source_microsoft_graph.graph.catalogue import Action, classify
 from source_microsoft_graph.graph.response import GraphResponse
-from source_microsoft_graph.streams.delta import last_of_each
 from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.streams.records import (
     ambiguous,
@@ -23,8 +24,9 @@ from source_microsoft_graph.streams.records import (
     to_record,
 )
 from source_microsoft_graph.streams.report import ReportStream
+from source_microsoft_graph.streams.versions import Versions
 from source_microsoft_graph.sync.context import Sync
-from unit_tests.graph_api import FakeGraph, read, statuses, warnings
+from unit_tests.graph_api import CONFIG, FakeGraph, read, statuses, warnings
 from unit_tests.roll import every_stream
 
 BOTH_WAYS = [
@@ -396,10 +398,13 @@ def test_a_number_beyond_a_double_keeps_its_digits() -> None:
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**64 - 1, 2**64 + 1, -(2**63) - 1])
 def test_digits_are_kept_in_a_reduction_to_last_versions(number: int) -> None:
-    """The records of a delta query wait in a file until the last version of each is known."""
+    """The records of a drive wait in a file until the last version of each is known."""
     records = [{"id": "1", "size": 1}, {"id": "2", "size": 0.1, "inner": [number]}, {"id": "1", "size": number}]
+    sync = Sync(Config.parse(CONFIG), logging.getLogger("airbyte"))
 
-    lines = [orjson.loads(to_line(record)) for record in last_of_each(iter(records), ("id",))]
+    with Versions(sync, ("id",), lambda _: False, at_once=False, is_whole=True) as versions:
+        assert not [*versions.news(records)]
+        lines = [orjson.loads(to_line(record)) for record in versions.rest(lambda _: True)]
 
     expected: Any = number if -(2**63) <= number < 2**64 else str(number)
     assert lines == [{"id": "2", "size": 0.1, "inner": [expected]}, {"id": "1", "size": expected}]

@@ -118,7 +118,7 @@ class GraphStream(HttpStream, ABC):
     """Whether every owner has such a collection, so that a 404 for all of them is a refusal of Graph's."""
 
     last_version_counts: ClassVar[bool] = False
-    """Whether a listing names an object several times, and the stream emits the last version of each."""
+    """Whether a listing emits an object as often as Graph names it, because the stream itself tells them apart."""
 
     expensive: ClassVar[bool] = False
     """Whether it takes so many requests that it is read only where it is named."""

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC
-from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
-from source_microsoft_graph.errors import GraphError, ProtocolBroken, TokenRejected
+from source_microsoft_graph.errors import TokenRejected
 from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.streams.base import GraphStream
-from source_microsoft_graph.streams.failures import collecting, raise_first
-from source_microsoft_graph.streams.lines import to_line
 from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.records import REMOVED
-from source_microsoft_graph.streams.seen_records import SeenRecords
 from source_microsoft_graph.streams.slices import Slice
-from source_microsoft_graph.streams.waiting import WaitingLines
+from source_microsoft_graph.streams.versions import Versions
 from source_microsoft_graph.sync.context import Sync, as_text
 from source_microsoft_graph.sync.cursors import (
     DELETED_AT,
@@ -54,23 +48,24 @@ class DeltaStream(GraphStream, ABC):
         return SingleCursor(self.fingerprint) if self.cursor_field else None
 
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
-        if progress is None:
-            return super().records(stream_slice, None)
-        return stamped(self._changed_records(progress), self.sync)
+        return self._changed_records(progress) if progress else super().records(stream_slice, None)
 
     def _changed_records(self, progress: SliceProgress) -> Iterator[dict[str, Any]]:
-        position, token = progress.since(), ""
+        position, token, time = progress.since(), "", ""
         if position:
             tells_all = self.is_tracked and not position.startswith(_DELETIONS_ONLY)
             changes = self._changes([()], position.removeprefix(_DELETIONS_ONLY))
-            try:
-                for record in self._last_versions(changes):
-                    if tells_all or DELETED_AT in record:
-                        yield record
-            except TokenRejected as rejected:
-                self.logger.warning(
-                    f"{rejected} {self.name} is read in full; rows deleted meanwhile stay in the table."
-                )
+            with Versions(self.sync, ("id",), _is_deleted, at_once=True, is_whole=False) as changes.versions:
+                try:
+                    for record in self._told(changes, changes.versions):
+                        if tells_all or DELETED_AT in record:
+                            yield record
+                except TokenRejected as rejected:
+                    self.logger.warning(
+                        f"{rejected} {self.name} is read in full; rows deleted meanwhile stay in the table."
+                    )
+                # What the list says of an object is newer than what the changes said.
+                time = changes.versions.later_time() if changes.versions else ""
             token = changes.delta_token
             if token and tells_all:
                 progress.done[position] = token
@@ -78,7 +73,7 @@ class DeltaStream(GraphStream, ABC):
             token = token and _DELETIONS_ONLY + token
         move = CursorMove(position or "", token or self._token_for_now())
         listings = (self.listing(self.path(), {}, query, move=move) for query in self.queries())
-        yield from PageLoop(self, progress).records(listings)
+        yield from stamped(PageLoop(self, progress).records(listings), self.sync, time)
 
     def _token_for_now(self) -> str:
         """What the next sync starts from. A delta query that does not take a property which the list takes would bring
@@ -110,18 +105,17 @@ class DeltaStream(GraphStream, ABC):
     def read_in_full(self, listing: Listing, response: GraphResponse) -> bool:
         raise TokenRejected(f"{self.name}: Graph no longer accepts the delta token. {response}")
 
-    def _last_versions(self, changes: Listing) -> Iterator[dict[str, Any]]:
-        for record in last_of_each(PageLoop(self, None).records([changes]), ("id",)):
-            if REMOVED not in record:
-                yield record
-            # A page that was not read may say that the object was restored.
-            elif changes.delta_token:
-                yield tombstone(record, ("id",), self.sync)
+    def _told(self, changes: Listing, versions: Versions) -> Iterator[dict[str, Any]]:
+        yield from PageLoop(self, None).records([changes])
+        yield from versions.rest(lambda _: bool(changes.delta_token))
 
 
-def stamped(records: Iterable[dict[str, Any]], sync: Sync) -> Iterator[dict[str, Any]]:
-    """The records with the time of the sync, by which a destination tells an object's last version."""
-    time = ""
+def _is_deleted(record: Mapping[str, Any]) -> bool:
+    return REMOVED in record
+
+
+def stamped(records: Iterable[dict[str, Any]], sync: Sync, time: str = "") -> Iterator[dict[str, Any]]:
+    """The records with the time of the sync, or a later one, by which a destination tells an object's last version."""
     for record in records:
         # Graph tells the time with its first response.
         time = time or as_text(sync.started_at)
@@ -132,36 +126,3 @@ def stamped(records: Iterable[dict[str, Any]], sync: Sync) -> Iterator[dict[str,
 def tombstone(record: Mapping[str, Any], key: Sequence[str], sync: Sync) -> dict[str, Any]:
     """What is emitted of a deleted object."""
     return {**{name: record[name] for name in key}, DELETED_AT: as_text(sync.started_at)}
-
-
-def last_of_each(records: Iterable[dict[str, Any]], key: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each object once, in its last version, after all were read: a delta query may name an object several times, and
-    the last time counts. The records wait in a file, for there may be millions; of each, eight to twenty bytes are kept
-    in memory. One that cannot be written waits in memory, for whoever prints it to refuse it."""
-    marks = array("q")
-    unwritten: list[dict[str, Any]] = []
-    failures: list[GraphError] = []
-    with WaitingLines() as waiting:
-        for record in collecting(failures, records):
-            try:
-                line = to_line(record)
-            except ProtocolBroken:
-                unwritten.append(record)
-                continue
-            waiting.append(line + b"\n")
-            marks.append(hash(tuple(record[name] for name in key)))
-        is_last = _last_times(marks)
-        for number, line in enumerate(waiting):
-            if is_last[number]:
-                yield orjson.loads(line)
-    yield from unwritten
-    raise_first(failures)
-
-
-def _last_times(marks: array[int]) -> bytearray:
-    """Of each mark, 1 where it stands for the last time. The marks are used up."""
-    is_last = bytearray(len(marks))
-    seen = SeenRecords()
-    for number in range(len(marks) - 1, -1, -1):
-        is_last[number] = seen.add_mark(marks.pop())
-    return is_last

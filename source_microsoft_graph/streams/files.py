@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from source_microsoft_graph.errors import GraphError
 from source_microsoft_graph.graph.batch import MAX_BATCH
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.graph.request import PageRequest
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.child import ChildStream
-from source_microsoft_graph.streams.delta import last_of_each, stamped, tombstone
 from source_microsoft_graph.streams.directory import Microsoft365Groups
+from source_microsoft_graph.streams.failures import collecting, raise_first
 from source_microsoft_graph.streams.listing import Listing
+from source_microsoft_graph.streams.page_loop import PageLoop
 from source_microsoft_graph.streams.permissions import left_out
 from source_microsoft_graph.streams.slices import Slice
 from source_microsoft_graph.streams.users import Accounts
+from source_microsoft_graph.streams.versions import Versions
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import UPDATED_AT, SliceProgress
 
@@ -112,14 +115,22 @@ class DriveContents(ChildStream, ABC):
     # OneDrive takes a time for a token, so the state need not hold a token for each drive.
     changed_since = {"token": "{since}"}
     starts_at_start_date = False
-    last_version_counts = True
 
-    # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted.
+    # The same item may be named several times in one delta query, and one that was deleted meanwhile as deleted. An
+    # incremental read may bring several versions of it. A full refresh may where the destination keeps the last one;
+    # elsewhere each would be a row of the table, the deleted item's too.
     def records(self, stream_slice: Slice, progress: SliceProgress | None) -> Iterator[dict[str, Any]]:
-        items = last_of_each(super().records(stream_slice, progress), self._key)
-        if progress is None:
-            return (item for item in items if item.get("deleted") is None)
-        return stamped(self._with_tombstones(items, progress), self.sync)
+        key, is_whole = ("id", *self.parent_columns), progress is None
+        at_once = not is_whole or type(self) in self.sync.deduplicated
+        listings = [*self.listings(stream_slice, progress)]
+        failures: list[GraphError] = []
+        with Versions(self.sync, key, _is_deleted, at_once=at_once, is_whole=is_whole) as versions:
+            for listing in listings:
+                listing.versions = versions
+            yield from collecting(failures, PageLoop(self, progress).records(listings))
+            read = {listing.owner for listing in listings if listing.is_read}
+            yield from versions.rest(lambda item: tuple(item[column] for column in self.placeholders) in read)
+        raise_first(failures)
 
     # Changes come with the folders above them, changed or not, unless a header leaves these out:
     # https://learn.microsoft.com/graph/api/driveitem-delta
@@ -127,17 +138,9 @@ class DriveContents(ChildStream, ABC):
         request = super().page_request(listing)
         return replace(request, headers={"deltaExcludeParent": "true"}) if listing.since else request
 
-    # A page of the drive that was not read may say that a deleted item was restored.
-    def _with_tombstones(self, items: Iterable[dict[str, Any]], progress: SliceProgress) -> Iterator[dict[str, Any]]:
-        for item in items:
-            if item.get("deleted") is None:
-                yield item
-            elif tuple(item[column] for column in self.placeholders) in progress.done:
-                yield tombstone(item, self._key, self.sync)
 
-    @property
-    def _key(self) -> tuple[str, ...]:
-        return ("id", *self.parent_columns)
+def _is_deleted(item: Mapping[str, Any]) -> bool:
+    return item.get("deleted") is not None
 
 
 class DriveItems(DriveContents):

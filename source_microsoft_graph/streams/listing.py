@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from source_microsoft_graph.errors import Help, ProtocolBroken
 from source_microsoft_graph.graph.catalogue import UNSERVED, Action, ErrorRule
 from source_microsoft_graph.streams.seen_records import SeenRecords
+from source_microsoft_graph.streams.versions import Versions
 from source_microsoft_graph.sync.context import Owner
 from source_microsoft_graph.sync.cursors import CursorMove
 
@@ -53,8 +54,8 @@ class Listing:
         request, each smaller than the one before; an empty one requests Graph's default properties. `query` holds the
         other options. `since` is from where on changes are requested. `move` is what happens to the stream's cursor
         once all listings of the same owner were read to their ends. `last_version_counts` says that the caller reduces
-        an object's versions to the last one, so that every version is emitted. `takes_skip` says that Graph takes
-        `$skip`. `key_within` names the columns with which alone an id is unique in this collection."""
+        what is named several times, so that everything is emitted. `takes_skip` says that Graph takes `$skip`.
+        `key_within` names the columns with which alone an id is unique in this collection."""
         self.path = path
         self.parents = parents
         self.link: str | None = None
@@ -73,16 +74,21 @@ class Listing:
         """The listings of the same owner to read once this one was read to its end."""
         self.follows = False
         """Whether another listing of the same owner was read before it."""
+        self.is_read = False
+        """Whether it was read to its end."""
+        self.versions: Versions | None = None
+        """Set where the last version of an object counts; several listings of the same read may share it."""
         self._selects = list(selects)
         self._last_version_counts = last_version_counts
         self._takes_skip = takes_skip
         self._key_within = key_within
         self._full_page_size = page_size
         self._seen = SeenRecords()
+        self._found = 0
         self._was_served = False
         self._restarts = 0
         self._fruitless_restarts = 0
-        self._seen_at_restart = -1
+        self._found_at_restart = -1
         self._fruitless_pages = 0
         self._followed: set[int] = set()
         self._shrinks = 0
@@ -134,12 +140,18 @@ class Listing:
     # After a page.
 
     def new_records(self, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The records of a page that this listing has not emitted yet."""
-        before = len(self._seen)
-        for record in records:
-            if self._seen.add(self._key_of(record)) or self._last_version_counts:
-                yield record
-        self._fruitless_pages = self._fruitless_pages + 1 if len(self._seen) == before else 0
+        """The records of a page that this listing has not emitted yet, or not in this version."""
+        known: Sized = self._seen if self.versions is None else self.versions
+        before = len(known)
+        if self.versions is not None:
+            yield from self.versions.news(records)
+        else:
+            for record in records:
+                if self._seen.add(self._key_of(record)) or self._last_version_counts:
+                    yield record
+        found = len(known) - before
+        self._found += found
+        self._fruitless_pages = 0 if found else self._fruitless_pages + 1
 
     def _key_of(self, record: Mapping[str, Any]) -> str:
         """What tells the object from the others of this collection."""
@@ -203,9 +215,9 @@ class Listing:
 
     def _may_restart(self) -> bool:
         """A token that keeps dying at the same page would restart the listing for ever."""
-        is_fruitless = len(self._seen) == self._seen_at_restart
+        is_fruitless = self._found == self._found_at_restart
         self._fruitless_restarts = self._fruitless_restarts + 1 if is_fruitless else 1
-        self._seen_at_restart = len(self._seen)
+        self._found_at_restart = self._found
         return self._fruitless_restarts <= _FRUITLESS_RESTARTS
 
     def restart(self, times: int) -> bool:

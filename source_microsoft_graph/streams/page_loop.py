@@ -122,7 +122,7 @@ class PageLoop:
         self._sync.object_read(self._stream.identity)
         if any(listing.owner):
             self._sync.tally(self._stream.name, self._stream.identity).read()
-        listing.delta_token = delta_token(response)
+        listing.delta_token, listing.is_read = delta_token(response), True
         for following in listing.next_listings():
             following.follows = True
             self._begin([following])

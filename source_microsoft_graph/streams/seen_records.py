@@ -1,4 +1,4 @@
-"""Which objects a listing has emitted, in bounded memory."""
+"""Which objects a listing has emitted, and in which version, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ _FEW = 100_000
 
 _ARRAYS = 4_096
 """So many that each stays short, for an object is put in its order in one of them."""
+
+_FEW_VERSIONS = 20_000
+"""Objects of which a dictionary of versions is kept, at a hundred and thirty bytes each."""
 
 
 class SeenRecords:
@@ -57,3 +60,58 @@ class SeenRecords:
             return False
         marks.insert(index, mark)
         return True
+
+
+class SeenVersions:
+    """The last version of each object, both as hashes: 64 bits for the object and 32 for its version, in twelve bytes.
+
+    That a new version of an object has the hash of the one before it, and counts as no change, happens once in four
+    billion changes.
+    """
+
+    def __init__(self) -> None:
+        self._few: dict[int, int] = {}
+        self._arrays: list[tuple[array[int], array[int]]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many objects there are."""
+        return self._count
+
+    def get(self, mark: int) -> int | None:
+        """The version of an object, or None where it was never put."""
+        if not self._arrays:
+            return self._few.get(mark)
+        marks, versions = self._arrays[mark % _ARRAYS]
+        index = bisect_left(marks, mark)
+        return versions[index] if index < len(marks) and marks[index] == mark else None
+
+    def put(self, mark: int, version: int) -> int | None:
+        """Keep this version, of 32 bits, and return the one before it."""
+        if self._arrays:
+            before = self._put(mark, version)
+        else:
+            before = self._few.get(mark)
+            self._few[mark] = version
+        if before is None:
+            self._count += 1
+            if self._count == _FEW_VERSIONS:
+                self._grow()
+        return before
+
+    def _grow(self) -> None:
+        self._arrays = [(array("q"), array("I")) for _ in range(_ARRAYS)]
+        for mark, version in self._few.items():
+            self._put(mark, version)
+        self._few = {}
+
+    def _put(self, mark: int, version: int) -> int | None:
+        marks, versions = self._arrays[mark % _ARRAYS]
+        index = bisect_left(marks, mark)
+        if index < len(marks) and marks[index] == mark:
+            before = versions[index]
+            versions[index] = version
+            return before
+        marks.insert(index, mark)
+        versions.insert(index, version)
+        return None

@@ -52,6 +52,6 @@ def _room() -> Iterator[None]:
         yield
     except OSError as error:
         raise OutOfResources(
-            f"More than {_MEMORY_BYTES >> 20} MB of changes need a temporary file, and there is no room for one: "
+            f"More than {_MEMORY_BYTES >> 20} MB of waiting rows need a temporary file, and there is no room for one: "
             f"{error.strerror or error}. Let the environment variable TMPDIR name a directory with room."
         ) from None

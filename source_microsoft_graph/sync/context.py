@@ -51,6 +51,8 @@ class Sync:
         self.repairs = Repairs(logger)
         self.selected: frozenset[type] = frozenset()
         """The classes of the streams that the catalog selects."""
+        self.deduplicated: frozenset[type] = frozenset()
+        """Those of which the destination keeps the last row of each key, and none where that is deleted."""
         self.extensions: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
         """The columns of the tenant's own extensions, by Graph's names of what they are for and by their names. They
         are set before a stream is read and do not change after that."""
