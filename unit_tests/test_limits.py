@@ -86,8 +86,9 @@ def test_parents_come_first() -> None:
 
 # Temporary files.
 
-LAST = [{"id": str(number), "displayName": "x" * 1000} for number in range(5_000)]
-"""More than what waits in memory."""
+CHANGED = [{"id": str(number), "displayName": "x" * 1000} for number in range(5_000)]
+DELETED = [{"id": f"{number}{'x' * 1000}", "@removed": {"reason": "deleted"}} for number in range(5_000)]
+"""Each more than what waits in memory."""
 
 
 def read_changes(graph: FakeGraph, changes: list[dict[str, Any]], *, fails: bool) -> EntrypointOutput:
@@ -146,7 +147,7 @@ def no_room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_room_for_a_file_fails_that_stream_alone(graph: FakeGraph, no_room: str) -> None:
     """It says so in a sentence and its state stays; the other stream is read."""
-    output = read_changes(graph, LAST, fails=True)
+    output = read_changes(graph, DELETED, fails=True)
 
     assert no_room in errors(output)["users"]
     assert (statuses(output, "users")[-1], statuses(output, "groups")[-1]) == ("INCOMPLETE", "COMPLETE")
@@ -154,17 +155,36 @@ def test_no_room_for_a_file_fails_that_stream_alone(graph: FakeGraph, no_room: s
     assert (since(output, "users"), since(output, "groups")) == ("one", "two")
 
 
-def test_few_changes_need_no_file(graph: FakeGraph, no_room: str) -> None:
-    output = read_changes(graph, LAST[:100], fails=False)
+@pytest.mark.parametrize("changes", [CHANGED, DELETED[:100]], ids=["changed", "few deleted"])
+def test_most_changes_need_no_file(graph: FakeGraph, no_room: str, changes: list[dict[str, Any]]) -> None:
+    """What changed goes out at once, whatever its number."""
+    output = read_changes(graph, changes, fails=False)
 
-    assert len(rows(output, "users")) == 100
+    assert len(rows(output, "users")) == len(changes)
     assert since(output, "users") == "two"
 
 
-def test_many_changes_wait_in_a_file(graph: FakeGraph) -> None:
-    output = read_changes(graph, LAST, fails=False)
+def test_many_deletions_wait_in_a_file(graph: FakeGraph) -> None:
+    output = read_changes(graph, DELETED, fails=False)
 
-    assert len(rows(output, "users")) == len(LAST)
+    assert [row["id"] for row in rows(output, "users")] == [user["id"] for user in DELETED]
+
+
+@pytest.mark.parametrize("deduplicated", [True, False])
+def test_a_large_drive_needs_a_file_unless_the_last_row_counts(
+    graph: FakeGraph, no_room: str, deduplicated: bool
+) -> None:
+    """Where there is no room for one, the stream says so and is not whole."""
+    graph.lists("users", [{"id": "u"}])
+    graph.lists("users/u/drive/root/delta", CHANGED[:2_500], CHANGED[2_500:])
+
+    output = read("drive_items", deduplicated=deduplicated, fails=not deduplicated)
+
+    assert statuses(output, "drive_items")[-1] == ("COMPLETE" if deduplicated else "INCOMPLETE")
+    if deduplicated:
+        assert len(rows(output)) == len(CHANGED)
+    else:
+        assert no_room in errors(output)["drive_items"]
 
 
 def test_lines_come_back_in_their_order() -> None:
