@@ -24,7 +24,7 @@ def test_an_object_is_new_once() -> None:
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("count", [99_999, 100_000, 100_001, 600_000])
+@pytest.mark.parametrize("count", [999, 1_000, 1_001, 99_999, 100_000, 100_001, 600_000])
 def test_all_objects_are_known(count: int) -> None:
     """The first one is known after hundreds of thousands of others, and those that never came are new."""
     seen = SeenRecords()
@@ -60,3 +60,18 @@ def test_memory_is_bounded() -> None:
 
     assert taken < 300_000 * 12
     assert peak < 20_000_000
+
+
+def test_many_listings_of_thousands_take_little() -> None:
+    """Two hundred drives of ten thousand items are listed at the same time, and take little more than 16 MB."""
+    tracemalloc.start()
+    try:
+        listings = [SeenRecords() for _ in range(5)]
+        for seen in listings:
+            for number in range(10_000):
+                seen.add(str(number))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken < 5 * 10_000 * 11

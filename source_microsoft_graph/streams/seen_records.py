@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from itertools import chain
 
-_FEW = 100_000
-"""Objects of which a set is kept, at eighty bytes each. Of more, sorted arrays are, at eight bytes each."""
+_FEW = 1_000
+"""Objects of which a set is kept, at eighty bytes each. Of more, sorted arrays are, at eight bytes each: two hundred
+drives may be listed at the same time."""
+
+_SOME_ARRAYS = 64
+"""So many that a listing of a few thousand objects has more objects than arrays."""
+
+_MANY = 100_000
+"""Objects from which on there are more arrays."""
 
 _ARRAYS = 4_096
 """So many that each stays short, for an object is put in its order in one of them."""
@@ -43,18 +51,20 @@ class SeenRecords:
             if not self._arrays:
                 self._few.add(mark)
                 if self._count == _FEW:
-                    self._grow()
+                    self._spread(_SOME_ARRAYS)
+            elif self._count == _MANY:
+                self._spread(_ARRAYS)
         return is_new
 
-    def _grow(self) -> None:
-        self._arrays = [array("q") for _ in range(_ARRAYS)]
-        for mark in self._few:
+    def _spread(self, number: int) -> None:
+        marks = [*self._few, *chain.from_iterable(self._arrays)]
+        self._few, self._arrays = set(), [array("q") for _ in range(number)]
+        for mark in marks:
             self._put(mark)
-        self._few = set()
 
     def _put(self, mark: int) -> bool:
         """Whether the mark is new in its array."""
-        marks = self._arrays[mark % _ARRAYS]
+        marks = self._arrays[mark % len(self._arrays)]
         index = bisect_left(marks, mark)
         if index < len(marks) and marks[index] == mark:
             return False
