@@ -28,12 +28,13 @@ _LONGEST_FLOOR = 60.0
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a command waits for a host, in seconds: for a byte (`silence`), for a response from its sending to its
-    last byte (`response`), and with further attempts where there is no response, or one of status 5xx (`attempts`).
-    Each holds beside the limits that every command has."""
+    last byte (`response`), with further attempts where there is no response, or one of status 5xx (`attempts`), and
+    while it throttles a request (`throttled`). Each holds beside the limits that every command has."""
 
     silence: float = math.inf
     response: float = math.inf
     attempts: float = math.inf
+    throttled: float = PATIENCE
 
     def allows(self, wait: float, since_first: float) -> bool:
         """Whether another attempt may follow after this wait, so long after the first one."""
@@ -46,6 +47,9 @@ PATIENT = Patience()
 IMPATIENT = Patience(silence=20, response=20, attempts=6)
 """What a check has, because somebody waits for it. An attempt that begins after 6 seconds at the latest and takes 20 at
 the most ends within 30 seconds of the start of the process."""
+
+BRIEF = Patience(silence=60, response=60, attempts=15, throttled=120)
+"""What a field report has: somebody waits for it as well, and one page without an answer is a finding of its own."""
 
 
 class SyncClock:

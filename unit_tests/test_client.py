@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.client import HTTPMessage
 from types import SimpleNamespace
@@ -30,7 +30,8 @@ from source_microsoft_graph.graph.catalogue import Action
 from source_microsoft_graph.graph.client import TIMEOUT, GraphClient
 from source_microsoft_graph.graph.rate_limits import RateLimiter, Service
 from source_microsoft_graph.graph.request import PageRequest
-from source_microsoft_graph.retries import OWN_PATIENCE, PATIENCE, SyncClock
+from source_microsoft_graph.graph.response import GraphResponse
+from source_microsoft_graph.retries import BRIEF, OWN_PATIENCE, PATIENCE, SyncClock
 from unit_tests.conftest import Clock
 from unit_tests.graph_api import CONFIG, GRAPH, Answer, FakeGraph, a_page, a_token, an_auth, an_error, throttled
 
@@ -204,6 +205,44 @@ def test_patience_ends(graph: FakeGraph, client: GraphClient, clock: Clock) -> N
     )
     assert caught.value.failure_type == FailureType.transient_error
     assert clock.slept == [600.0] * (PATIENCE // 600)
+
+
+def test_a_command_may_have_less_patience(graph: FakeGraph, limiter: RateLimiter, clock: Clock) -> None:
+    """A report is waited for, so a page that is throttled for two minutes is given up."""
+    graph.answers("users", *[throttled("50")] * 20)
+    config, sync_clock = Config.parse(CONFIG), SyncClock(BRIEF)
+    client = GraphClient(config.cloud.graph_host, an_auth(config, sync_clock), limiter, sync_clock, 10)
+
+    with pytest.raises(GraphUnavailable, match="after 100 seconds of waiting"):
+        client.get(USERS)
+    assert clock.slept == [50.0, 50.0]
+
+
+def test_a_witness_is_told_of_every_attempt(graph: FakeGraph, client: GraphClient) -> None:
+    """Of each HTTP exchange with its own response, and of each request in it, repeated ones included."""
+    told: list[tuple[Any, ...]] = []
+
+    class Witness:
+        def exchanged(self, requests: Sequence[PageRequest], response: GraphResponse) -> None:
+            told.append((response.status_code, *(request.url.rpartition("/")[2] for request in requests)))
+
+        def answered(self, request: PageRequest, response: GraphResponse) -> None:
+            told.append((request.url.rpartition("/")[2], response.status_code))
+
+    client.witness = Witness()
+    graph.answers("users", throttled("1"), PAGE)
+    graph.answers("groups", PAGE)
+
+    read = list(client.responses(deque([USERS, a_request("groups")]), BatchSize(2, 2)))
+
+    assert len(read) == 2
+    assert told == [
+        (200, "users", "groups"),
+        ("users", 429),
+        ("groups", 200),
+        (200, "users"),
+        ("users", 200),
+    ]
 
 
 def test_a_page_given_up_leaves_the_others(graph: FakeGraph, client: GraphClient) -> None:

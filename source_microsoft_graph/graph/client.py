@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -36,7 +37,6 @@ from source_microsoft_graph.graph.response import GraphResponse
 from source_microsoft_graph.retries import (
     ATTEMPTS,
     OWN_PATIENCE,
-    PATIENCE,
     SyncClock,
     backoff,
     retry_after,
@@ -120,6 +120,16 @@ class PendingRequest:
     max_batch: int = MAX_BATCH
 
 
+class Witness(Protocol):
+    """Is told of all that Graph answers before anything is made of it, attempts that are repeated included."""
+
+    def exchanged(self, requests: Sequence[PageRequest], response: GraphResponse) -> None:
+        """The HTTP response to these requests, which is a batch's own where there are several."""
+
+    def answered(self, request: PageRequest, response: GraphResponse) -> None:
+        """The response to one request, alone or out of a batch."""
+
+
 class GraphClient:
     """Sends requests to one Graph host, `concurrency` at a time. Shared by all workers; safe between threads."""
 
@@ -146,6 +156,7 @@ class GraphClient:
         """Graph's time at its first response."""
         self.clock_difference = timedelta(0)
         """By how much Graph's clock is ahead of this machine's."""
+        self.witness: Witness | None = None
         self._served = dict.fromkeys(Service, 0)
         self._accepted_token, self._accepted_url = "", ""
         self._failure: ConnectionFailed | None = None
@@ -248,11 +259,13 @@ class GraphClient:
             most = _LARGEST_SHRINKABLE if batch[0].request.shrinkable else _LARGEST
             call = requests.Request("GET" if content is None else "POST", urls[0], headers[0], json=content)
             sent, response = self._exchange(call, admission, most)
+            self._tell_of(batch, response)
             if (redirect := batch[0].request.redirect) and response.status_code == 302:
                 response = self._downloads.page(response, redirect)
             return sent, len(response.content), deque([response])
         envelope = batch_body([_relative(url) for url in urls], headers)
         sent, response = self._exchange(requests.Request("POST", self._batch_url, json=envelope), admission, _LARGEST)
+        self._tell_of(batch, response)
         if not response.status_code and not classify(response).again:
             raise OverBudget(_LARGEST)
         received = sub_responses(response, urls)
@@ -264,6 +277,10 @@ class GraphClient:
         if response.status_code != 200:
             self._halve(batch)
         return sent, len(response.content), deque(received)
+
+    def _tell_of(self, batch: Sequence[PendingRequest], response: GraphResponse) -> None:
+        if self.witness:
+            self.witness.exchanged([pending.request for pending in batch], response)
 
     def _halve(self, batch: Sequence[PendingRequest]) -> None:
         """One bad request may be the reason why the batch was refused or failed, so its halves are sent by
@@ -310,6 +327,8 @@ class GraphClient:
         """The final response, or None where the request has to be sent again."""
         request, now = pending.request, self._clock.now()
         response.as_page = request.as_page
+        if self.witness:
+            self.witness.answered(request, response)
         rule = classify(response)
         if response.is_near_limit:
             self._limiter.near_limit(request.service, request.part)
@@ -349,7 +368,7 @@ class GraphClient:
         pending.throttled += 1
         asked, service = retry_after(response), pending.request.service
         wait = throttled_wait(pending.throttled, asked)
-        ends = pending.started + PATIENCE
+        ends = pending.started + self._clock.patience.throttled
         if self._is_its_own_limit(pending):
             if pending.throttled_alone_since is None:
                 pending.throttled_alone_since = now
