@@ -15,7 +15,7 @@ from airbyte_cdk.test.entrypoint_wrapper import read as run_read
 from simulated_tenant import additions
 from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.streams.changed import ChangedStream
-from source_microsoft_graph.streams.intune import DEFAULTS
+from source_microsoft_graph.streams.intune import ManagedDevices
 from source_microsoft_graph.streams.page_requests import just_before
 from source_microsoft_graph.streams.records import snake_case
 from source_microsoft_graph.sync.context import as_text
@@ -164,5 +164,5 @@ def test_a_device_has_no_value_that_a_list_makes_up(graph: FakeGraph) -> None:
     (row,) = rows(read("managed_devices"))
 
     assert row == {"id": "1", "azure_ad_device_id": "d"}
-    assert set(map(snake_case, additions.NOT_LISTED["managedDevice"])) == set(DEFAULTS)
-    assert not set(DEFAULTS) & stream_named("managed_devices").get_json_schema()["properties"].keys()
+    assert set(map(snake_case, additions.NOT_LISTED["managedDevice"])) == set(ManagedDevices.defaulted)
+    assert not set(ManagedDevices.defaulted) & stream_named("managed_devices").get_json_schema()["properties"].keys()

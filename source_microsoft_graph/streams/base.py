@@ -83,6 +83,9 @@ class GraphStream(HttpStream, ABC):
     page_size: int | None = 999
     """The most objects Graph serves in a page; None where it refuses `$top`."""
 
+    serves_larger_pages: ClassVar[bool] = False
+    """Whether Graph takes larger pages than `page_size`, which then follows from the bytes of the objects."""
+
     sized_by_preference: ClassVar[bool] = False
     """Whether the page size is requested in a preference, because `$top` may bound the whole listing instead."""
 
@@ -125,6 +128,9 @@ class GraphStream(HttpStream, ABC):
 
     cursor_field: str | list[str] = []
     """The column that tells an object's versions apart, for a stream that can be read incrementally."""
+
+    defaulted: ClassVar[tuple[str, ...]] = ()
+    """Columns that a list fills with a default, whatever the object has, so that they are left out."""
 
     changed_since: ClassVar[Mapping[str, str]] = {}
     """OData options that list what an owner's collection got since a time; `before` is the millisecond before it."""

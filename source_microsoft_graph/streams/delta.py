@@ -54,7 +54,7 @@ class DeltaStream(GraphStream, ABC):
         position, token, time = progress.since(), "", ""
         if position:
             tells_all = self.is_tracked and not position.startswith(_DELETIONS_ONLY)
-            changes = self._changes([()], position.removeprefix(_DELETIONS_ONLY))
+            changes = self.changes([()], position.removeprefix(_DELETIONS_ONLY))
             with Versions(self.sync, ("id",), _is_deleted, at_once=True, is_whole=False) as changes.versions:
                 try:
                     for record in self._told(changes, changes.versions):
@@ -92,11 +92,11 @@ class DeltaStream(GraphStream, ABC):
 
     def _from_now_on(self, selects: Sequence[tuple[str, ...]]) -> Listing:
         """The changes of now, read to their end, where their token is: there are none, or hardly any."""
-        now = self._changes(selects)
+        now = self.changes(selects)
         deque(PageLoop(self, None).records([now]), maxlen=0)
         return now
 
-    def _changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
+    def changes(self, selects: Sequence[tuple[str, ...]], since: str | None = None) -> Listing:
         """Of changes since then, or of none yet. A token holds the options it was given for, so `$select` goes with
         the first request alone."""
         query = {"$deltatoken": since or "latest"}

@@ -6,7 +6,7 @@ https://learn.microsoft.com/microsoftteams/export-teams-content
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
@@ -53,7 +53,7 @@ class UserExport(ChildStream, ABC):
     def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
         for listing in super().listings(stream_slice):
             after, before = self._after(listing.owner, progress), as_text(self.sync.started_at + _AHEAD)
-            listing.query = {"$filter": f"lastModifiedDateTime gt {after} and lastModifiedDateTime lt {before}"}
+            listing.query = changed_between(after, before)
             listing.move = CursorMove(listing.owner, self.sync.resume_from)
             yield listing
 
@@ -71,6 +71,11 @@ class UserExport(ChildStream, ABC):
             if not message.get("chat_id"):
                 raise ProtocolBroken("Graph sent a message without the id of its chat.")
             yield message
+
+
+def changed_between(after: str, before: str) -> Mapping[str, str]:
+    """The options that request what last changed after one time and before another."""
+    return {"$filter": f"lastModifiedDateTime gt {after} and lastModifiedDateTime lt {before}"}
 
 
 class _ExportLoop(PageLoop):

@@ -56,6 +56,7 @@ class ListItems(ChildStream):
     query = {"$expand": "fields"}
     # The columns of a list are its owner's own, and may be many.
     page_size = 500
+    serves_larger_pages = True
     batch_size = 5
 
 
@@ -109,6 +110,7 @@ class DriveContents(ChildStream, ABC):
     service = Service.FILES
     permissions = Drives.permissions
     page_size = 500
+    serves_larger_pages = True
     batch_size = 5
 
     cursor_field = UPDATED_AT

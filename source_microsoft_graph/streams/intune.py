@@ -10,16 +10,6 @@ import requests
 from source_microsoft_graph.graph.rate_limits import Service
 from source_microsoft_graph.streams.changed import ChangedStream
 
-DEFAULTS = (
-    "activation_lock_bypass_code",
-    "ethernet_mac_address",
-    "iccid",
-    "notes",
-    "physical_memory_in_bytes",
-    "udid",
-)
-"""Columns that a list of devices fills with 0, "" or null, whatever the device has."""
-
 
 class ManagedDevices(ChangedStream):
     """One row per device that Intune manages: https://learn.microsoft.com/graph/api/intune-devices-manageddevice-list"""
@@ -36,12 +26,22 @@ class ManagedDevices(ChangedStream):
         "DeviceManagementConfiguration.ReadWrite.All",
     )
 
+    # A list of devices fills these with 0, "" or null.
+    defaulted = (
+        "activation_lock_bypass_code",
+        "ethernet_mac_address",
+        "iccid",
+        "notes",
+        "physical_memory_in_bytes",
+        "udid",
+    )
+
     # A device with 0 bytes of memory is worse than one whose memory is not known. Only `GET managedDevices/{id}` with
     # $select has these: https://learn.microsoft.com/graph/api/resources/intune-devices-manageddevice
     def parse_response(
         self, response: requests.Response, *, stream_slice: Mapping[str, Any] | None = None, **more: Any
     ) -> Iterable[dict[str, Any]]:
         for record in super().parse_response(response, stream_slice=stream_slice, **more):
-            for column in DEFAULTS:
+            for column in self.defaulted:
                 record.pop(column, None)
             yield record

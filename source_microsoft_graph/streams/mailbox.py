@@ -51,6 +51,8 @@ class MailboxStream(ChildStream, ABC):
 class StreamWithBodies(MailboxStream, ABC):
     """Every item of one kind that has a body: https://learn.microsoft.com/graph/outlook-create-send-messages"""
 
+    serves_larger_pages = True
+
     # Graph has no preference for no body at all, so everything else is requested by name. Outlook takes in $select the
     # published properties of the list's type alone, and so returns none of the others.
     def leaves_out(self, name: str, column: Mapping[str, Any]) -> bool:
@@ -93,6 +95,7 @@ class MailFolders(MailboxStream):
     changed_since = {}
     # Graph takes pages of 1,000, and answers large ones of this query with 5xx.
     page_size = 250
+    serves_larger_pages = True
     takes_skip = False
 
     # GET mailFolders lists the folders at the top alone, so all of them take a delta query, or a list for each folder

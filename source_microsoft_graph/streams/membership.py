@@ -68,7 +68,7 @@ class MembershipChanges(Groups, ABC):
 
     def since(self, token: str) -> tuple[str, Mapping[str, People]]:
         """The next token, and the people of each changed group. Raises `TokenRejected`."""
-        changes, named = self._changes([()], token), defaultdict[str, dict[str, str]](dict)
+        changes, named = self.changes([()], token), defaultdict[str, dict[str, str]](dict)
         for group in PageLoop(self, None).records([changes]):
             if group["is_deleted"]:
                 named.pop(group["id"], None)

@@ -73,7 +73,7 @@ class ReportStream(GraphStream, ABC):
         """Day by day, the oldest first, because the position is the last day that had rows."""
         position = progress.since() if progress else None
         last = position or ""
-        for listing in self._files(position):
+        for listing in self.listings(stream_slice, progress):
             for record in PageLoop(self, None).records([listing]):
                 day = record["report_date"]
                 # Without a file of a day, a file that was read before comes again.
@@ -83,8 +83,9 @@ class ReportStream(GraphStream, ABC):
             if progress and last != (position or ""):
                 progress.done[position or ""] = last
 
-    def _files(self, position: str | None) -> Iterator[Listing]:
-        """The files that may have rows after a position."""
+    def listings(self, stream_slice: Slice, progress: SliceProgress | None = None) -> Iterator[Listing]:
+        """The files that may have rows after the position."""
+        position = progress.since() if progress else None
         if not self.by_day:
             yield Listing(f"{self.path()}{_WHOLE}", {})
             return

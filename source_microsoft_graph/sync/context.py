@@ -29,7 +29,7 @@ Owner = tuple[str, ...]
 _OVERLAP = timedelta(minutes=5)
 """How long before the start of this sync the next one begins: Graph shows some changes a little late."""
 
-_CLOCK_DIFFERENCE = timedelta(minutes=2)
+CLOCK_DIFFERENCE = timedelta(minutes=2)
 """How far Graph's clock and this machine's may be apart without a warning."""
 
 _FAILURES_IN_A_ROW = 2 * MAX_BATCH
@@ -73,7 +73,7 @@ class Sync:
         earlier of the two. What changes after a time in the future would never be requested."""
         here, graph = self._started_at, self.client.date or self._started_at
         difference = self.client.clock_difference
-        if abs(difference) > _CLOCK_DIFFERENCE:
+        if abs(difference) > CLOCK_DIFFERENCE:
             way = "ahead of" if difference > timedelta(0) else "behind"
             seconds = abs(difference).total_seconds()
             clock = f"The clock of Graph, or of a proxy, is {seconds:,.0f} seconds {way} this machine's."
