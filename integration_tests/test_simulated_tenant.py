@@ -301,8 +301,39 @@ def test_apps_among_owners(reader: Reader) -> None:
     assert owners
     assert apps[1] not in owners
     assert ("#microsoft.graph.group", groups[1]) in owned
-    assert "#microsoft.graph.application" in {kind for kind, _ in owned}
     assert Reader(tenant, "Group.Read.All").get(f"/servicePrincipals/{apps[1]}/ownedObjects").status == 403
+
+
+def test_owners_and_what_they_own_agree(reader: Reader) -> None:
+    """An app owns the applications that name it among their owners."""
+    directory = reader.tenant.directory
+    apps = [directory.ids["servicePrincipal"][number] for number in directory.numbers("servicePrincipal")]
+    applications = [directory.ids["application"][number] for number in directory.numbers("application")]
+
+    owned = {
+        (app, item["id"])
+        for app in apps
+        for item in reader.items(f"/servicePrincipals/{app}/ownedObjects")
+        if item["@odata.type"] == "#microsoft.graph.application"
+    }
+    owners = {
+        (item["id"], application)
+        for application in applications
+        for item in reader.items(f"/applications/{application}/owners")
+        if item["@odata.type"] == "#microsoft.graph.servicePrincipal"
+    }
+
+    assert owned == owners
+    assert len(owned) > 1
+
+
+def test_sites_by_delta_query(reader: Reader) -> None:
+    """Each site once, where the list may have one twice, and `latest` for none."""
+    listed = {site["id"] for site in reader.items("/sites/getAllSites")}
+    changed = [site["id"] for site in reader.items("/sites/delta")]
+
+    assert sorted(changed) == sorted(listed)
+    assert reader.items("/sites/delta?token=latest") == []
 
 
 def test_top_of_outlook(reader: Reader) -> None:

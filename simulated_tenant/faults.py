@@ -42,7 +42,8 @@ class Fault:
     (a status with code and message, or a `problem` by its name), `reset`, `timeout`, `truncate` (less than the
     Content-Length promises), `inflate` (1 MB that unpacks to 1 GB), `endless` (a body without an end), `cut` (half a
     body, with the right Content-Length), `not_json`, `empty_page` (with a link to the same position), `repeat_link` (a
-    nextLink to the same page) or `foreign_link` (one to another host). A batch is delivered as the worst reply in it.
+    nextLink to the same page), `foreign_link` (one to another host) or `edit` (the reply with a `change` to its headers
+    and its body). A batch is delivered as the worst reply in it.
     """
 
     match: str
@@ -52,13 +53,14 @@ class Fault:
     message: str = "Please retry again later."
     headers: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    change: Callable[[dict[str, str], dict[str, Any]], None] | None = None
     after: int = 0
     times: float = 1
     matched: int = 0
     struck: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("error", *DELIVERIES, *EDITS) or self.problem not in ("", *KNOWN):
+        if self.kind not in ("error", "edit", *DELIVERIES, *EDITS) or self.problem not in ("", *KNOWN):
             raise ValueError(f"There is no fault of kind {self.kind!r} with problem {self.problem!r}.")
 
     def due(self, line: str) -> bool:
@@ -108,6 +110,8 @@ class Faults:
         reply = respond()
         if fault.kind in DELIVERIES:
             reply.delivery = fault.kind
+        elif fault.change:
+            _edited(reply, fault.change)
         else:
             EDITS[fault.kind](reply, request)
         return reply
@@ -128,6 +132,14 @@ class Faults:
             {"Content-Type": "application/json", **refusal.headers},
             workload="signin",
         )
+
+
+def _edited(reply: Reply, change: Callable[[dict[str, str], dict[str, Any]], None]) -> None:
+    """A refusal stays as it is."""
+    if reply.status == 200:
+        body = reply.json
+        change(reply.headers, body)
+        reply.body = orjson.dumps(body)
 
 
 def _not_json(reply: Reply, request: Request) -> None:

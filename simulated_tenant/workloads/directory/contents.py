@@ -67,10 +67,14 @@ SELECTIONS: Mapping[str, Selection] = {
         | dict.fromkeys(words("mailboxSettings deviceEnrollmentLimit print"), "not_in_a_list"),
     ),
     "group": Selection(
-        on_request=words("assignedLabels assignedLicenses licenseProcessingState isManagementRestricted uniqueName"),
+        on_request=words(
+            "assignedLabels assignedLicenses infoCatalogs isManagementRestricted licenseProcessingState "
+            "onPremisesExtensionAttributes organizationId uniqueName"
+        ),
         refused=dict.fromkeys(OUTLOOK_OWNED, "not_in_a_list")
         | {"hasMembersWithLicenseErrors": "never_on_a_get", "isArchived": "archived_flag"},
     ),
+    "device": Selection(on_request=("isManagementRestricted",)),
     "application": Selection(on_request=words("managerApplications authenticationBehaviors oauth2RequirePostResponse")),
 }
 WRITERS = " Directory.Read.All Directory.ReadWrite.All"
@@ -272,12 +276,13 @@ class Directory:
         ]
 
     def owned_by_app(self, app: int) -> list[Reference]:
-        """The groups that a service principal owns, and in each second case an application."""
-        owner = ("servicePrincipal", app)
-        applications = (
-            [("application", app % self.count("application"))] if app % 2 and self.count("application") else []
-        )
-        return [*(("group", group) for group in self.numbers("group") if owner in self.owners(group)), *applications]
+        """The groups that a service principal owns, and the applications and service principals."""
+        owner, apps = ("servicePrincipal", app), self.count("servicePrincipal")
+        of_apps = (
+            (kind, number) for kind in ("application", "servicePrincipal")
+            for number in range(app, self.count(kind), apps) if owner in self.app_owners(kind, number)
+        )  # fmt: skip
+        return [*(("group", group) for group in self.numbers("group") if owner in self.owners(group)), *of_apps]
 
     def _by_now(self, relation: str, number: int, founded: Sequence[Reference]) -> Sequence[Reference]:
         """The first members and those added since, without those removed from it or deleted from the directory."""

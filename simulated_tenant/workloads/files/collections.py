@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from simulated_tenant.changes import ChangeFeed
 from simulated_tenant.clouds import GOVSG
 from simulated_tenant.collection import (
     Call,
@@ -123,6 +124,12 @@ def _some_twice(call: Call, collection: Collection, sites: Entities) -> Entities
     return sites.over([*sites.ascending, *sites.ascending[:2]])
 
 
+def _numbered_sites(query: Query) -> Entities:
+    """As a delta query has them: in the order of their numbers."""
+    sites = query.state.of(Files).sites()
+    return Entities(range(len(sites)), lambda number: sites.make(sites.ascending[number]))
+
+
 FILES_READ = words("Files.Read.All Files.ReadWrite.All Sites.Read.All Sites.ReadWrite.All")
 SITES_READ = words("Sites.Read.All Sites.ReadWrite.All Sites.FullControl.All")
 LISTS = Generated("list", lambda state, owner: state.size.lists_per_site)
@@ -167,6 +174,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     LISTED(
         "/sites/getAllSites", permissions=SITES_READ, type="site", entities=lambda query: query.state.of(Files).sites(),
         placeholder="site", find=_found_site, stream="sites", arrange=_some_twice,
+    ),
+    # A site that comes or goes is not simulated: https://learn.microsoft.com/graph/api/site-delta
+    LISTED(
+        "/sites/delta", permissions=SITES_READ[:2], type="site", entities=_numbered_sites,
+        options="$select $top $expand",
+        tracking=Tracking(
+            lambda call, sites: ChangeFeed(sites, None, range(len(sites)), len(sites)), path="", page_token="token",
+            token="token", encodes=False,
+        ),
     ),
     LISTED(
         "/sites/{site}/lists", permissions=SITES_READ, type="list", entities=LISTS.entities, stream="lists",
