@@ -73,7 +73,7 @@ _CONTENT = {
 
 
 class Runner(ABC):
-    """Runs the connector's four commands."""
+    """Runs the connector's commands: the protocol's four, and its own."""
 
     def __init__(self, ca_bundle: Path | None) -> None:
         """`ca_bundle` is the PEM file of the authority whose certificates the connector is to trust; an image may know
@@ -92,26 +92,34 @@ class Runner(ABC):
     def read(self, config: Mapping[str, Any], catalog: Mapping[str, Any], state: list[Message] | None = None) -> Output:
         return self._run("read", config=config, catalog=catalog, **({"state": state} if state else {}))
 
+    def report(self, config: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+        """The report of a tenant, without a question."""
+        return self._done("report", "--yes", stderr=subprocess.PIPE, config=config)
+
     def _run(self, command: str, **inputs: Any) -> Output:
+        done = self._done(command, stderr=subprocess.STDOUT, **inputs)
+        return Output(done.returncode, tuple(_messages(done.stdout)), done.stdout)
+
+    def _done(self, *arguments: str, stderr: int, **inputs: Any) -> subprocess.CompletedProcess[str]:
+        """A run to its end, with a file for each input."""
         with TemporaryDirectory() as name:
             folder = Path(name)
             folder.chmod(0o755)  # The image's user is another one.
-            arguments = [command]
+            command = [*self._command(folder), *arguments]
             for option, value in inputs.items():
                 (folder / f"{option}.json").write_text(json.dumps(value))
-                arguments += [f"--{option}", f"{self._seen_as(folder)}/{option}.json"]
-            done = subprocess.run(
-                [*self._command(folder), *arguments],
+                command += [f"--{option}", f"{self._seen_as(folder)}/{option}.json"]
+            return subprocess.run(
+                command,
                 env=self._environment(),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=stderr,
                 text=True,
                 timeout=_PATIENCE,
                 check=False,
             )
-        return Output(done.returncode, tuple(_messages(done.stdout)), done.stdout)
 
     @abstractmethod
     def _command(self, folder: Path) -> list[str]:

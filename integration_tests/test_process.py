@@ -39,7 +39,7 @@ class Running:
     def __init__(self, folder: Path, server: Server, command: str, **options: Any) -> None:
         self.server = server
         config, stdout = options.pop("config", server.config()), options.pop("stdout", subprocess.PIPE)
-        arguments = [command]
+        arguments = [command, *options.pop("flags", ())]
         for name, content in {"config": config, **options}.items():
             (folder / f"{name}.json").write_text(json.dumps(content))
             arguments += [f"--{name}", str(folder / f"{name}.json")]
@@ -342,3 +342,15 @@ def test_the_image_starts_the_connector_itself() -> None:
     """A shell in between would keep signals from it."""
     (entry,) = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("ENTRYPOINT")]
     assert json.loads(entry.removeprefix("ENTRYPOINT ")) == ["/opt/source-microsoft-graph/bin/source-microsoft-graph"]
+
+
+def test_a_report_that_is_ended_prints_no_message(tmp_path: Path, own_server: Server) -> None:
+    """Its output is no protocol: what ended it is said on standard error alone."""
+    own_server.tenant.faults.add(Fault("/v1.0/", kind="timeout", times=ALWAYS))
+
+    with running(tmp_path, own_server, "report", flags=["--yes"]) as run:
+        until(lambda: any(seen.path.startswith("/v1.0/") for seen in own_server.tenant.requests))
+        messages, complaint = run.ends_by(signal.SIGTERM)
+
+    assert messages == []
+    assert complaint.endswith("Ended by SIGTERM before the command was done.\n")

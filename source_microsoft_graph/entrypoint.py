@@ -1,4 +1,4 @@
-"""The protocol's commands, from arguments to printed messages."""
+"""The commands, from arguments to what is printed: those of the protocol, and a report of the connector's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any, TextIO, cast
 
@@ -82,6 +82,14 @@ def _print(lines: bytes) -> None:
 def launch(args: list[str], stop_request: StopRequest) -> int:
     """Run a command of the protocol and print its messages. Gives the exit code."""
     guard_streams()
+    if args[:1] == ["report"]:
+        # Each import makes every command start later.
+        from source_microsoft_graph.field_report import command
+
+        stop_request.is_protocol = False
+        return command.run(args[1:])
+    if args and args[0] in ("-h", "--help"):
+        return _show_help()
     parsed = AirbyteEntrypoint.parse_args(args)
     # Airbyte reads messages from a pipe; whoever has a terminal there has come to look for themselves.
     if parsed.command == "check" and sys.stdout.isatty():
@@ -92,7 +100,7 @@ def launch(args: list[str], stop_request: StopRequest) -> int:
     with PRINT_BUFFER:
         try:
             if not parsed.command:
-                raise _refused("Name a command: spec, check, discover or read.")
+                raise _refused("Name a command: spec, check, discover, read or report.")
             for message in entrypoint.run(parsed):
                 # One write for a line and its end: a log of another thread could come between two.
                 PRINT_BUFFER.write(f"{message}\n")
@@ -103,6 +111,16 @@ def launch(args: list[str], stop_request: StopRequest) -> int:
             trouble.emit_message()
             return 1
     return entrypoint.exit_code
+
+
+def _show_help() -> int:
+    """The CDK's, and the command that is the connector's own."""
+    from source_microsoft_graph.field_report import command
+
+    with suppress(SystemExit):
+        AirbyteEntrypoint.parse_args(["--help"])
+    print(f"\nbeside the commands of the protocol:\n  report                {command.HELP}")
+    return 0
 
 
 def _make_no_directory() -> None:

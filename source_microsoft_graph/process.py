@@ -35,6 +35,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.is_protocol = True
+        """Whether standard output is for messages of the protocol."""
         self._is_made = False
         self._stop: Callable[[], None] | None = None
 
@@ -146,7 +148,7 @@ def _end_early(
             news.get(timeout=SECONDS_TO_END + 1)
     sentence = f"Ended by {received.name} before the command was done."
     try:
-        if output is None:
+        if output is None or not request.is_protocol:
             complain(sentence)
         else:
             message = {"type": "LOG", "log": {"level": "WARN", "message": sentence}}

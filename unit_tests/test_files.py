@@ -255,7 +255,7 @@ def test_a_catalog_or_state_that_is_none(
 
 def test_no_command_is_no_exception(capfd: pytest.CaptureFixture[str]) -> None:
     """Whoever forgets it is told which there are."""
-    assert trouble(capfd) == "Name a command: spec, check, discover or read."
+    assert trouble(capfd) == "Name a command: spec, check, discover, read or report."
 
 
 @pytest.mark.parametrize("name", ["x" * 300, json.dumps({"client_secret": SECRET}), "with\x00null"])

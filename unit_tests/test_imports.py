@@ -30,6 +30,7 @@ LAYERS = (
     "streams",
     "read",
     "check",
+    "field_report",
     "source",
     "entrypoint",
     "run",
