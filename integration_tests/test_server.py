@@ -7,6 +7,8 @@ import socket
 import ssl
 import struct
 import threading
+import warnings
+from contextlib import ExitStack
 
 import pytest
 from aiohttp import web
@@ -69,3 +71,17 @@ def test_a_client_may_leave_in_the_middle_of_its_request(
         assert left.wait(PATIENCE)
 
     assert caplog.text == ""
+
+
+def test_the_server_leaves_no_connection_open() -> None:
+    """Not even one that it has begun to close, of which the client takes no notice: TLS has the two agree on an end."""
+    with warnings.catch_warnings(record=True) as complaints, ExitStack() as after:
+        warnings.simplefilter("always")
+        with serve(Tenant()) as server:
+            client = after.enter_context(connected(server))
+            client.sendall(b"GET /v1.0/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            while client.recv(65536):
+                pass
+        gc.collect()
+
+    assert [str(each.message) for each in complaints] == []

@@ -27,6 +27,25 @@ ENDLESS_HEAD, ENDLESS_PIECE = b'{"value":[{"id":"', b"a" * 2**16
 BOMB_MEMBERS, BOMB_MEMBER = 16, 2**26
 
 
+class _Connections(web.Server):
+    """Knows the sockets' transports until they are closed. aiohttp lets go of a connection that it begins to close, TLS
+    then waits half a minute for the client to agree, and its transport, closed twice, can no longer be aborted."""
+
+    def __init__(self, *handler: Any, **options: Any) -> None:
+        super().__init__(*handler, **options)
+        self.transports: dict[Any, asyncio.Transport] = {}
+
+    def connection_made(self, handler: Any, transport: Any) -> None:
+        # asyncio has no other way from the transport of TLS to that of its socket.
+        tls = getattr(transport, "_ssl_protocol", None)
+        self.transports[handler] = tls._transport if tls else transport
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        self.transports.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+
 class Server:
     """A running server; leaving the `with` block stops it."""
 
@@ -95,25 +114,24 @@ class Server:
         self._stop = asyncio.Event()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._server_file)
-        handlers = web.Server(self._handle, access_log=None, keepalive_timeout=120)
+        handlers = _Connections(self._handle, access_log=None, keepalive_timeout=120)
         # Whoever uses another name than localhost is on another machine, or in a container.
         address = "127.0.0.1" if self.name == LOCALHOST else "0.0.0.0"
         listener = await self._loop.create_server(handlers, address, self.port, ssl=context, backlog=1024)
         self.port = listener.sockets[0].getsockname()[1]
         self.tenant.graph_hosts |= {self.host, f"127.0.0.1:{self.port}"}
-        machine = web.Server(self._handle_identity, access_log=None)
+        machine = _Connections(self._handle_identity, access_log=None)
         identities = await self._loop.create_server(machine, "127.0.0.1", 0)
         self._identity_port = identities.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         listener.close()
         identities.close()
-        transports = [connection.transport for server in (handlers, machine) for connection in server.connections]
+        transports = [*handlers.transports.values(), *machine.transports.values()]
         await handlers.shutdown(0.1)
         await machine.shutdown(0.1)
         for transport in transports:
-            if transport:
-                transport.abort()
+            transport.abort()
 
     async def _handle(self, incoming: web.BaseRequest) -> web.StreamResponse:
         path, _, query = incoming.raw_path.partition("?")
