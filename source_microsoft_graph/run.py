@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -14,6 +15,8 @@ from source_microsoft_graph.process import StopRequest, run_as_process
 def run(args: list[str] | None = None) -> int:
     """Run the command of this process, which then ends. With arguments, run them and give the exit code."""
     if args is None:
+        # A thread that allocated before would have its own heap already.
+        _keep_freed_memory()
         run_as_process(_command_alone, sys.argv[1:])
     return _command(args, StopRequest())
 
@@ -43,6 +46,23 @@ def _leave_docstrings_alone() -> None:
     import attributes_doc
 
     attributes_doc.get_attributes_doc = lambda cls: {}
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""What glibc's malloc.h calls the parameters of https://man7.org/linux/man-pages/man3/mallopt.3.html"""
+
+_KEPT = 32 * 1024 * 1024
+"""Bytes; the most that glibc takes for either threshold."""
+
+
+def _keep_freed_memory() -> None:
+    """Each response is some megabytes, and by default glibc gives them back to the system to get them again for the
+    next one, page by page and zeroed; and each thread has a heap of its own. One heap that keeps what is freed takes a
+    tenth of the time and a fifth of the memory off a read of mails. Other C libraries have no such function."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, _KEPT)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 _LOW_CODE = "airbyte_cdk.sources.declarative"
