@@ -172,6 +172,8 @@ def delta_token(response: GraphResponse) -> str:
     link = response.body.get("@odata.deltaLink") or ""
     if not isinstance(link, str):
         raise ProtocolBroken(f"Graph sent {link!r} for the link to later changes.")
+    if not link:
+        return ""
     options = (option.partition("=") for option in urlsplit(link).query.split("&"))
     tokens = {unquote(name): unquote(value) for name, _, value in options}
     return tokens.get("$deltatoken") or tokens.get("token") or ""
