@@ -85,9 +85,7 @@ class Ending:
             f"within {LIMIT // 2**20} MiB": self.title,
             "records": f"{self.reading.records:,}",
             "exit code": str(self.reading.exit_code),
-            "outcome": ("wrong: " if self.is_wrong else "")
-            + outcome
-            + f", {self.skipped} skipped" * bool(self.skipped),
+            "outcome": ("wrong: " if self.is_wrong else "") + outcome,
             "peak MB": f"{figures['peak MB']:.0f}",
             "first record after s": f"{figures['first record after s']:.1f}" if self.reading.records else "",
             "CPU s": f"{figures['CPU s']:.1f}",
