@@ -37,7 +37,7 @@ INTUNE = Workload(
 
 
 # Days since a device reported last, by its number, over and over; None where it never did.
-SILENT_DAYS = (0, 91, 30, 200, 100, 3, 120, 95, 89, 300, None)
+SILENT_DAYS = (0, 91, None, 200, 100, 3, 120, 95, 89, 300, 30)
 UNREGISTERED = "00000000-0000-0000-0000-000000000000"
 
 
