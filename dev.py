@@ -78,7 +78,9 @@ def main() -> int:
     if given.verb == "fix":
         schemas = ["generators", "generate", "schemas"]
         return in_order(["ruff", "check", "--fix-only", "."], ["ruff", "format", "."], schemas, ["ruff", "check", "."])
-    return in_order(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", *rest])
+    # A process for each core; a file's tests stay in one, and with them what they share.
+    tests = ["pytest", "--numprocesses", "auto", "--dist", "loadfile", *rest]
+    return in_order(["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], tests)
 
 
 def requirements(groups: list[str]) -> Iterator[str]:
