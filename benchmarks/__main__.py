@@ -235,7 +235,9 @@ class Bench:
         """One for each sync."""
         size = {**work.size, **work.quick} if self.quick else work.size
         config, catalog, state = (self.folder / name for name in ("config.json", "catalog.json", "state.json"))
-        catalog.write_text(json.dumps({"streams": [_configured(name, work.mode) for name in work.streams]}))
+        catalog.write_text(
+            json.dumps({"streams": [_configured(name, work.mode, work.destination) for name in work.streams]})
+        )
         state.write_text("[]")
         command = [*CONTENDERS[CONNECTOR], "--config", str(config), "--catalog", str(catalog), "--state", str(state)]
         wanted = {"size": size, "latency": LATENCY, "throttling": False, "faults": work.faults}
@@ -325,9 +327,9 @@ def _states(output: Path, last: Path) -> Figures:
     return {"state kB": last.stat().st_size / 1000, "states ÷ records %": 100 * weight / max(rows, 1)}
 
 
-def _configured(name: str, mode: str = "full_refresh") -> dict[str, object]:
+def _configured(name: str, mode: str = "full_refresh", destination: str = "overwrite") -> dict[str, object]:
     stream = {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]}
-    return {"stream": stream, "sync_mode": mode, "destination_sync_mode": "overwrite"}
+    return {"stream": stream, "sync_mode": mode, "destination_sync_mode": destination}
 
 
 def _table(title: str, runs: Mapping[str, Sequence[Figures]], ratios: Mapping[str, str], columns: Sequence[str]) -> str:

@@ -7,14 +7,18 @@ Where an answer can never be read, the listing of its owner fails, and the rest 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import ceil
 
 from benchmarks.measure import Reading
 
 LIMIT = 512 * 2**20
 """Bytes of memory that Airbyte gives a source:
 https://docs.airbyte.com/platform/operator-guides/configuring-connector-resources"""
+
+PAGE_OF_A_DRIVE = 500
+"""Items, as the connector asks for them."""
 
 Numbers = Mapping[str, int]
 
@@ -25,8 +29,9 @@ class LargeWork:
 
     `quick` holds what a small tenant has less of. `faults` are those of the simulated tenant; `{user}` in one is the id
     of one of the users. `mail_bytes` is the size of one mail of that user. `syncs` counts the syncs that follow one
-    another, each with the state of the last; nothing changes in between, so all but the first find no row. The
-    connector names the objects that it has `skipped`. Of a stream that is `incomplete` it says so, and exits with 1.
+    another, each with the state of the last; nothing changes in between, so all but the first find no row. `mode` and
+    `destination` are the sync modes of the catalog. The connector names the objects that it has `skipped`. Of a stream
+    that is `incomplete` it says so, and exits with 1.
     """
 
     title: str
@@ -35,6 +40,7 @@ class LargeWork:
     quick: Numbers
     rows: Callable[[Numbers], int]
     mode: str = "full_refresh"
+    destination: str = "overwrite"
     syncs: int = 1
     settings: Mapping[str, object] = field(default_factory=dict)
     faults: Sequence[Mapping[str, object]] = ()
@@ -117,6 +123,13 @@ def mails(users: int, number: int, each: int, quick: Numbers, **settings: object
     )
 
 
+def drives(title: str, users: int, items: int, quick: Numbers) -> tuple[LargeWork, LargeWork]:
+    """OneDrives of so many items, where the destination keeps every row, and where it removes duplicates."""
+    size = {"users": users, "items_per_drive": items}
+    kept = LargeWork(title, ["drive_items"], size, quick, _items_in)
+    return kept, replace(kept, title=f"{title}, deduplicated", destination="append_dedup", rows=_versions_in)
+
+
 def bomb(title: str, kind: str, match: str = "/users/{user}/messages") -> LargeWork:
     """One mailbox of several answers with something that can never be read."""
     return LargeWork(
@@ -150,23 +163,17 @@ def _items_in(size: Numbers) -> int:
     return size["users"] * size["items_per_drive"]
 
 
+def _versions_in(size: Numbers) -> int:
+    """Every second page of a drive of the simulated tenant ends with the next item as it was before."""
+    pages = ceil(size["items_per_drive"] / PAGE_OF_A_DRIVE)
+    return _items_in(size) + size["users"] * (pages // 2)
+
+
 MAILBOX_STREAMS = ("mail_messages", "calendar_events", "contacts")
 ONE_OF_EACH = {"messages_per_user": 1, "events_per_user": 1, "contact_folders": 0, "contacts_per_folder": 1}
 WORKS = (
-    LargeWork(
-        "200 OneDrives of 10,000 items",
-        ["drive_items"],
-        {"users": 200, "items_per_drive": 10_000},
-        {"users": 5, "items_per_drive": 1000},
-        _items_in,
-    ),
-    LargeWork(
-        "one OneDrive of 2,000,000 items",
-        ["drive_items"],
-        {"users": 1, "items_per_drive": 2_000_000},
-        {"items_per_drive": 5000},
-        _items_in,
-    ),
+    *drives("200 OneDrives of 10,000 items", 200, 10_000, {"users": 5, "items_per_drive": 1000}),
+    *drives("one OneDrive of 2,000,000 items", 1, 2_000_000, {"items_per_drive": 5000}),
     LargeWork(
         "300,000 users with a mail, an event and a contact each, incremental",
         MAILBOX_STREAMS,
