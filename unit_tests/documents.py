@@ -67,7 +67,7 @@ def _deletes(stream: GraphStream) -> str:
         return "is missing from the next sync"
     if stream.cursor_field == UPDATED_AT:
         return f"has `{DELETED_AT}`"
-    if isinstance(stream, WindowStream | ReportStream):
+    if isinstance(stream, WindowStream | ReportStream) or stream.path_template.startswith("auditLogs/"):
         return "nothing: a log"
     if "deleted_date_time" in stream.get_json_schema()["properties"]:
         return "has `deleted_date_time`"
