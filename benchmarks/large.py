@@ -114,7 +114,7 @@ def mails(users: int, number: int, each: int, quick: Numbers, **settings: object
     """Mailboxes of so many mails of so many bytes."""
     workers = f", {settings['num_workers']} workers" if "num_workers" in settings else ""
     return LargeWork(
-        f"{users:,} mailboxes of {number:,} mails of {each // 1000:,} kB{workers}",
+        f"{users:,} mailbox{'es' * (users > 1)} of {number:,} mails of {each // 1000:,} kB{workers}",
         ["mail_messages"],
         {"users": users, "messages_per_user": number, "message_bytes": each},
         quick,
