@@ -5,18 +5,16 @@ Of each chat the last messages are read, and of its user's export what changed i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from source_microsoft_graph.field_report import plan
 from source_microsoft_graph.field_report.findings import ChatReads, Missing, value_of
-from source_microsoft_graph.field_report.plan import Purpose, Question
+from source_microsoft_graph.field_report.plan import Purpose
 from source_microsoft_graph.field_report.probes import Probes
-from source_microsoft_graph.graph.client import PageResponse
 from source_microsoft_graph.streams.export import ExportableStream, changed_between
-from source_microsoft_graph.streams.listing import Listing
 from source_microsoft_graph.sync.context import Owner, as_text
 
 _USERS, _ASKED_USERS, _CHATS = 2, 6, 3
@@ -98,8 +96,12 @@ def _by_chat(
         listing.since = _ALL
         asked.append(plan.question(stream, Purpose.CHATS, listing))
     for each, received in probes.inquiry.ask(asked):
-        page = _page(probes, received, reads)
-        messages = _messages(page.get("value", ()), each.listing.parents["chat_id"])
+        answer = probes.answer(received)
+        if not received or not answer.is_page:
+            reads.trouble = answer.trouble
+            continue
+        page = received.response.body
+        messages = _messages(page["value"], each.listing.parents["chat_id"])
         found |= messages
         if page.get("@odata.nextLink") and messages:
             after = max(after, min(message.changed for message in messages.values()))
@@ -114,28 +116,14 @@ def _by_export(
     listing = plan.listing_of(export, user)
     listing.query = changed_between(as_text(max(after, datetime(1970, 1, 1, tzinfo=UTC))), as_text(until))
     found = _Messages()
-    for _ in range(_EXPORT_PAGES):
-        ((_, received),) = probes.inquiry.ask([_next(export, listing)])
-        page = _page(probes, received, reads)
-        found |= _messages(page.get("value", ()))
-        listing.link = page.get("@odata.nextLink")
-        if not listing.link:
+    for answer, page in probes.pages(export, Purpose.CHATS, listing, _EXPORT_PAGES):
+        if not answer.is_page:
+            reads.trouble = answer.trouble
             return found
-        probes.inquiry.sync.client.check_host(listing.link)
-    reads.trouble = f"the export has more than {_EXPORT_PAGES} pages of this time, so nothing was compared"
+        found |= _messages(page["value"])
+    if listing.link:
+        reads.trouble = f"the export has more than {_EXPORT_PAGES} pages of this time, so nothing was compared"
     return found
-
-
-def _next(export: Any, listing: Listing) -> Question:
-    return plan.question(export, Purpose.CHATS, listing)
-
-
-def _page(probes: Probes, received: PageResponse | None, reads: ChatReads) -> Mapping[str, Any]:
-    answer = probes.answer(received)
-    if received and answer.is_page:
-        return received.response.body
-    reads.trouble = answer.refusal.whole if answer.refusal else answer.why
-    return {}
 
 
 def _messages(entities: Iterable[Any], chat: str | None = None) -> _Messages:

@@ -348,24 +348,19 @@ def _of_chats(found: Findings) -> Iterator[Difference]:
         return
     for reads in found.chats:
         compared = f"of {max(reads.by_chat, reads.by_export)} messages in {reads.chats} chats"
-        if reads.lacking_in_export.count:
-            examples = "; ".join(reads.lacking_in_export.examples)
-            yield Difference(
-                Weight.ROWS,
-                title(stream),
-                f"`chat_messages_by`, {_of(stream, 'export_class')}",
-                "an export has all messages of a chat",
-                f"it lacks {reads.lacking_in_export.count} {compared}: {examples}",
-            )
-        if reads.lacking_by_chat.count:
-            examples = "; ".join(reads.lacking_by_chat.examples)
-            yield Difference(
-                Weight.ROWS,
-                title(stream),
-                f"`chat_messages_by`, {_of(stream, 'path_template')}",
-                "a chat has all messages of an export",
-                f"it lacks {reads.lacking_by_chat.count} {compared}: {examples}",
-            )
+        ways = (
+            (reads.lacking_in_export, "export_class", "an export has all messages of a chat"),
+            (reads.lacking_by_chat, "path_template", "a chat has all messages of an export"),
+        )
+        for missing, declared, assumed in ways:
+            if missing.count:
+                yield Difference(
+                    Weight.ROWS,
+                    title(stream),
+                    f"`chat_messages_by`, {_of(stream, declared)}",
+                    assumed,
+                    f"it lacks {missing.count} {compared}: {'; '.join(missing.examples)}",
+                )
 
 
 def _of_apps(found: Findings) -> Iterator[Difference]:

@@ -30,6 +30,11 @@ class Answer:
     def is_page(self) -> bool:
         return self.rule is not None and self.rule.action is Action.READ
 
+    @property
+    def trouble(self) -> str:
+        """What came instead of a page."""
+        return self.refusal.whole if self.refusal else self.why
+
 
 @dataclass(slots=True)
 class Link:

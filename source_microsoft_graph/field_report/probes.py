@@ -314,6 +314,25 @@ class Probes:
 
     # For every step.
 
+    def pages(
+        self, stream: GraphStream, purpose: Purpose, listing: Listing, most: int
+    ) -> Iterator[tuple[Answer, Mapping[str, Any]]]:
+        """The pages of a listing, so many at the most. What is no page ends them and has an empty body. The listing has
+        a link afterwards where there are more pages."""
+        for _ in range(most):
+            ((_, received),) = self.inquiry.ask([plan.question(stream, purpose, listing)])
+            answer, listing.link = self.answer(received), None
+            if not received or not answer.is_page:
+                yield answer, {}
+                return
+            body = received.response.body
+            if link := body.get("@odata.nextLink"):
+                self.inquiry.sync.client.check_host(link)
+                listing.link = link
+            yield answer, body
+            if not link:
+                return
+
     def _served(self) -> list[GraphStream]:
         """The streams of the roll whose first page is there."""
         return [s for s, page in self.found.pages.items() if page.answer.is_page and type(s) in STREAMS]

@@ -108,19 +108,13 @@ def _compare(probes: Probes, stream: GraphStream, by_list: Listing, by_delta: Li
 
 def _ids(probes: Probes, stream: GraphStream, listing: Listing, found: TwoWays, purpose: Purpose) -> Iterator[str]:
     """The ids of what is there, up to a few pages."""
-    for _ in range(_PAGES):
-        ((_, received),) = probes.inquiry.ask([plan.question(stream, purpose, listing)])
-        answer = probes.answer(received)
-        if not received or not answer.is_page:
-            found.trouble, found.is_whole = answer.refusal.whole if answer.refusal else answer.why, False
+    for answer, body in probes.pages(stream, purpose, listing, _PAGES):
+        if not answer.is_page:
+            found.trouble, found.is_whole = answer.trouble, False
             return
-        yield from _present(received.response.body["value"])
-        link = received.response.body.get("@odata.nextLink")
-        if not link:
-            return
-        probes.inquiry.sync.client.check_host(link)
-        listing.link = link
-    found.is_whole = False
+        yield from _present(body["value"])
+    if listing.link:
+        found.is_whole = False
 
 
 def _present(entities: Sequence[Any]) -> Iterator[str]:
