@@ -31,6 +31,9 @@ class Cloud:
 _REPORTS = frozenset({r"reports/get\w+", "copilot"})
 """Usage reports, which no cloud but the worldwide one has."""
 
+_ABROAD = _REPORTS | {"security", "authenticationMethodsPolicy"}
+"""What is missing in every cloud outside the worldwide one and those of the US government."""
+
 CLOUDS: Mapping[str, Cloud] = {
     "global": Cloud("login.microsoftonline.com", "graph.microsoft.com"),
     "us_government_l4": Cloud("login.microsoftonline.us", "graph.microsoft.us", _REPORTS),
@@ -38,34 +41,26 @@ CLOUDS: Mapping[str, Cloud] = {
     "china": Cloud(
         "login.chinacloudapi.cn",
         "microsoftgraph.chinacloudapi.cn",
-        _REPORTS
-        | {"identityProtection", "security", "administrativeUnits/delta", "mailFolders/delta"}
-        | {"authenticationMethodsPolicy"},
+        _ABROAD | {"identityProtection", "administrativeUnits/delta", "mailFolders/delta"},
     ),
 }
 """The clouds by the names of the form."""
 
 SOVEREIGN: Mapping[str, Cloud] = {
-    "Bleu (France)": Cloud(
-        "login.sovcloud-identity.fr",
-        "graph.svc.sovcloud.fr",
-        _REPORTS | {"identity", "security", "authenticationMethodsPolicy"},
-    ),
+    "Bleu (France)": Cloud("login.sovcloud-identity.fr", "graph.svc.sovcloud.fr", _ABROAD | {"identity"}),
     "Delos (Germany)": Cloud(
         "login.sovcloud-identity.de",
         "graph.svc.sovcloud.de",
-        _REPORTS
-        | {"identity", "teams", "chats", "security", "authenticationMethodsPolicy"}
-        | {"roleEligibilitySchedules", "roleAssignmentSchedules"},
+        _ABROAD | {"identity", "teams", "chats", "roleEligibilitySchedules", "roleAssignmentSchedules"},
     ),
     "GovSG (Singapore)": Cloud(
         "login.sovcloud-identity.sg",
         "graph.svc.sovcloud.sg",
-        _REPORTS
-        | {"identity", "identityProtection", "security", "deviceManagement", "auditLogs", "userRegistrationDetails"}
+        _ABROAD
+        | {"identity", "identityProtection", "deviceManagement", "auditLogs", "userRegistrationDetails"}
         | {"teams", "chats", "messages", "mailFolders", "events", "calendarView", r"users/\S+/contacts"}
         | {"drive", "drives", "sites", "roleEligibilitySchedules", "roleAssignmentSchedules"}
-        | {"serviceAnnouncement", "authenticationMethodsPolicy"},
+        | {"serviceAnnouncement"},
     ),
 }
 """Clouds that are configured by their hosts."""
