@@ -58,8 +58,8 @@ class SignInSession(requests.Session):
         self._hosts, self._passing = hosts, passing
         self._timeout = (_CONNECT, min(_SILENCE, patience.silence))
         adapter = BoundedAdapter(Bounds(min(_IN_ALL, patience.response), _LARGEST, _LARGEST))
-        for scheme in ("https", "http"):
-            self.mount(f"{scheme}://", adapter)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)  # ignore-https-check: An identity endpoint of Azure's has no HTTPS.
         # msal copies the hooks where it makes a session of its own, as for Service Fabric.
         self.hooks["response"].append(self._examine)
 
