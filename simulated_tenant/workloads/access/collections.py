@@ -19,7 +19,6 @@ from simulated_tenant.workloads.directory.collections import DIRECTORY, IN_ONE_P
 from simulated_tenant.workloads.directory.contents import APPLICATION_READ, ROLE_READ, ROLES, WRITERS, Directory
 
 NOT_SIMULATED: tuple[str, ...] = ()
-PRINCIPALS = ("user", "group", "servicePrincipal")
 
 
 # Of the same ids in every tenant: https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
