@@ -23,7 +23,6 @@ from source_microsoft_graph import SourceMicrosoftGraph
 from source_microsoft_graph.config.clouds import CLOUDS, SOVEREIGN, Cloud
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.errors import SignInRefused
-from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams import STREAMS
 from source_microsoft_graph.sync.context import Sync
@@ -52,9 +51,7 @@ def tenant() -> Tenant:
 @pytest.fixture
 def network(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Every host of every cloud, all of which would answer."""
-    clock = Clock()
-    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
-    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+    Clock.of_syncs(monkeypatch)
     with Network(dict.fromkeys(EVERY_HOST, tenant)) as network:
         yield network
 

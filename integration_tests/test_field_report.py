@@ -29,7 +29,6 @@ from simulated_tenant.workloads.usage.collections import USAGE
 from source_microsoft_graph.entrypoint import launch
 from source_microsoft_graph.field_report.plan import MOST_REQUESTS
 from source_microsoft_graph.process import StopRequest
-from source_microsoft_graph.retries import SyncClock
 from unit_tests.conftest import Clock
 from unit_tests.roll import PUBLISHED
 
@@ -39,10 +38,7 @@ CONFIG = {"tenant_id": Tenant.tenant_id, "client_id": Tenant.client_id, "client_
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
-    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
-    return clock
+    return Clock.of_syncs(monkeypatch)
 
 
 @dataclass(frozen=True)

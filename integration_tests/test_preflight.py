@@ -24,7 +24,6 @@ from source_microsoft_graph.check.preflight import Verdict
 from source_microsoft_graph.check.report import Report
 from source_microsoft_graph.config.configuration import Config
 from source_microsoft_graph.graph.rate_limits import Service
-from source_microsoft_graph.retries import SyncClock
 from source_microsoft_graph.source import preflight
 from source_microsoft_graph.streams.base import GraphStream
 from source_microsoft_graph.streams.permissions import lacking
@@ -60,10 +59,7 @@ def for_all_rows(stream: GraphStream) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
-    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
-    return clock
+    return Clock.of_syncs(monkeypatch)
 
 
 def reported(tenant: Tenant, **more: Any) -> Report:

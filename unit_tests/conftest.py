@@ -26,12 +26,18 @@ class Clock:
         self.slept.append(seconds)
         self.time += seconds
 
+    @classmethod
+    def of_syncs(cls, monkeypatch: pytest.MonkeyPatch) -> Clock:
+        """One in place of the clocks of all syncs."""
+        clock = cls()
+        monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
+        monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+        return clock
+
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(SyncClock, "now", lambda _: clock.now())
-    monkeypatch.setattr(SyncClock, "sleep", lambda _, seconds: clock.sleep(seconds))
+    clock = Clock.of_syncs(monkeypatch)
     monkeypatch.setattr("source_microsoft_graph.retries.random.uniform", lambda low, high: low)
     return clock
 
